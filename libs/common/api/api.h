@@ -1,0 +1,74 @@
+/* RPC handlers, apart from how a call arrives: the same handler serves gRPC (rpc/) and REST (gateway/).
+ *
+ *   enum code admin_get_task(struct request *rq, const AdminObjectGetRequest *in, AdminTask *ret, struct err *err);
+ *
+ * `ret` comes initialised with defaults; what a handler hangs below it lives in rq->arena, which is gone once the
+ * response is packed. Handlers run on worker threads and may block. */
+#pragma once
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "metrics/metrics.h"
+#include "pb/method.h"
+
+struct api;
+
+struct request {
+	struct arena *arena;
+	const struct pb_method *method;
+	void *user;            /* the service's context, from api_new */
+	const char *principal; /* who calls; "" without authentication */
+	const char *peer;      /* address of the client, for logs */
+	const char *authority; /* host[:port] that the client addressed; "" if unknown */
+	int64_t received_us;   /* wall clock */
+	int64_t deadline_us;   /* wall clock; INT64_MAX for none */
+	/* Metadata (gRPC) or header (HTTP) by lower-case name; NULL if absent. Borrowed from the call. */
+	const char *(*header)(const struct request *rq, const char *name);
+	void *transport; /* the transport's own */
+};
+
+typedef enum code (*api_handler)(struct request *rq, const void *in, void *ret, struct err *err);
+
+/* API_THUNK(admin_get_task) makes admin_get_task_api, whose type is that of api_handler. */
+#define API_THUNK(fn)                                                                                                  \
+	static enum code fn##_api(struct request *rq, const void *in, void *ret, struct err *err)                      \
+	{                                                                                                              \
+		return fn(rq, in, ret, err);                                                                           \
+	}
+
+struct api_binding {
+	const char *method; /* "GetTask"; NULL ends the table */
+	api_handler fn;
+};
+
+struct api_options {
+	void *user;
+	struct metrics *metrics;    /* borrowed; NULL for none */
+	const char *metrics_prefix; /* "flyte:admin" */
+	/* Where authentication sits: may set rq->principal; an error ends the call. NULL lets everybody in. */
+	enum code (*authenticate)(struct request *rq, struct err *err);
+};
+
+struct api *api_new(const struct api_options *options);
+void api_free(struct api *api);
+
+/* Serve `service`: bindings by method name. A name that the service lacks is our bug (assert); a method without a
+ * binding answers UNIMPLEMENTED. */
+void api_bind(struct api *api, const struct pb_service *service, const struct api_binding *bindings);
+
+/* The services bound, in order; *ret_n of them. */
+const struct pb_service *const *api_services(const struct api *api, size_t *ret_n);
+
+/* One method of one bound service, with its handler and metrics. */
+struct api_method;
+const struct api_method *api_find(const struct api *api, struct str path); /* NULL if not served */
+const struct pb_method *api_method_table(const struct api_method *m);
+
+/* Run hook and handler: fills `rq`'s method and user; `ret` is a message of method->out made by pb_new.
+ * Counts, times and, for INTERNAL, logs. UNKNOWN and (without auth) UNAUTHENTICATED never leave: they become INTERNAL
+ * and PERMISSION_DENIED, since Flyte's clients take them for a login prompt. */
+enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
+                   struct err *err);
+
+DEFINE_CLEANUP(struct api *, api_free);

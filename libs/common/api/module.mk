@@ -1,0 +1,2 @@
+api.deps = base pb metrics
+api.pkgs =

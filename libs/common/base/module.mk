@@ -1,0 +1,2 @@
+base.deps =
+base.pkgs = libcrypto

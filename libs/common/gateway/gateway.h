@@ -1,0 +1,23 @@
+/* REST in front of an api, by the google.api.http rules of its services, as flyteadmin's grpc-gateway does it.
+ * Source: flyteadmin pkg/server/service.go and grpc-gateway v2 runtime (errors, query parameters, marshalers).
+ *
+ * Content-Type application/json (or none) or application/octet-stream (binary protobuf) in; Accept the same out:
+ * flyteconsole asks for application/octet-stream. */
+#pragma once
+#include "api/api.h"
+#include "http/http.h"
+
+struct gateway;
+
+/* `api` is borrowed and fully bound. */
+struct gateway *gateway_new(const struct api *api);
+void gateway_free(struct gateway *g);
+
+/* Serve a request whose path some rule matches (any verb); false when no rule knows the path (the caller answers 404).
+ * A known path with another verb answers 501 as grpc-gateway does. */
+bool gateway_serve(const struct gateway *g, struct http_request *rq, struct http_response *rs);
+
+/* HTTP status of a code. Source: grpc-gateway HTTPStatusFromCode. */
+int gateway_status(enum code code);
+
+DEFINE_CLEANUP(struct gateway *, gateway_free);

@@ -1,0 +1,2 @@
+gateway.deps = base pb json api http
+gateway.pkgs =

@@ -1,0 +1,2 @@
+http.deps = base metrics
+http.pkgs = libmicrohttpd

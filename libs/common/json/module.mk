@@ -1,0 +1,2 @@
+json.deps = base pb
+json.pkgs = libprotobuf-c

@@ -1,0 +1,2 @@
+loop.deps = base
+loop.pkgs = libevent libevent_pthreads

@@ -1,0 +1,2 @@
+metrics.deps = base
+metrics.pkgs =

@@ -1,0 +1,2 @@
+pb.deps = base
+pb.pkgs = libprotobuf-c

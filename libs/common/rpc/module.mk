@@ -1,0 +1,2 @@
+rpc.deps = base pb api metrics
+rpc.pkgs = grpc

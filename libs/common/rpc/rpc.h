@@ -1,0 +1,60 @@
+/* gRPC server and client over libgrpc's C core.
+ *
+ * Server: one generic call pool; methods come from an api (api/api.h), so the same handlers serve REST. Health
+ * (grpc.health.v1: Check, Watch) and reflection (v1 and v1alpha) are built in. Handlers run on worker threads.
+ * Client: blocking unary calls and streams, for use from worker threads, any number at once over one channel. */
+#pragma once
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/err.h"
+
+struct rpc_server;
+
+struct rpc_server_options {
+	const char *listen; /* "0.0.0.0:8089"; port 0 picks a free one */
+	const struct api *api;
+	int workers;               /* handler threads; 0 for 16 */
+	size_t max_receive_bytes;  /* a larger request is RESOURCE_EXHAUSTED; 0 for 64 MiB */
+	size_t quota_bytes;        /* memory of all calls in flight (grpc resource quota); 0 for 512 MiB */
+	struct metrics *metrics;   /* borrowed; NULL for none */
+};
+
+/* Listens and serves. Errors: UNAVAILABLE naming the address when the port is taken or not allowed. */
+enum code rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret, struct err *err);
+int rpc_server_port(const struct rpc_server *s);
+/* What health answers: SERVING or NOT_SERVING, for "" and for every bound service. NOT_SERVING at first. */
+void rpc_server_set_serving(struct rpc_server *s, bool serving);
+/* Drain: NOT_SERVING, no new calls, `grace_us` for those under way, cancel the rest, free everything. NULL is fine. */
+void rpc_server_stop(struct rpc_server *s, int64_t grace_us);
+
+struct rpc_channel;
+struct rpc_channel_options {
+	const char *target;        /* "host:port" or "dns:///host:port" */
+	size_t max_receive_bytes;  /* 0 for 64 MiB */
+	/* Called for each call to add metadata (authorization, …); NULL for none. */
+	void (*credentials)(void *arg, struct arena *a, const char **ret_key, const char **ret_value);
+	void *credentials_arg;
+};
+struct rpc_channel *rpc_channel_new(const struct rpc_channel_options *options);
+void rpc_channel_free(struct rpc_channel *c); /* no call may be under way */
+
+/* One unary call: the response is guarded, unpacked into `a`. Errors: the server's status and text; UNAVAILABLE when
+ * not connected; DEADLINE_EXCEEDED after timeout_us. */
+enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const void *in, int64_t timeout_us,
+                   struct arena *a, void **ret, struct err *err);
+
+/* Streams of either direction. Sending and receiving may be done by two threads at once. */
+struct rpc_stream;
+enum code rpc_stream_open(struct rpc_channel *c, const struct pb_method *method, int64_t timeout_us,
+                          struct rpc_stream **ret, struct err *err);
+enum code rpc_stream_send(struct rpc_stream *s, const void *message, struct err *err);
+enum code rpc_stream_close_send(struct rpc_stream *s, struct err *err);
+/* OUT_OF_RANGE once the server has ended the stream with OK; its status otherwise. */
+enum code rpc_stream_receive(struct rpc_stream *s, struct arena *a, void **ret, struct err *err);
+void rpc_stream_free(struct rpc_stream *s); /* cancels what is open */
+
+DEFINE_CLEANUP(struct rpc_channel *, rpc_channel_free);
+DEFINE_CLEANUP(struct rpc_stream *, rpc_stream_free);
