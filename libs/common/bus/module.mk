@@ -1,0 +1,2 @@
+bus.deps = base pb metrics db
+bus.pkgs = libnats

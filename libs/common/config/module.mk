@@ -1,0 +1,2 @@
+config.deps = base
+config.pkgs = yaml-0.1

@@ -1,0 +1,119 @@
+/* Postgres through libpq: a pool of connections, prepared statements with binary parameters and results, transactions,
+ * multi-row batches, COPY, migrations. Blocking: for worker threads, one connection per thread at a time.
+ *
+ *   static const struct db_stmt GET_TASK = {"get_task", "SELECT closure FROM tasks WHERE project = $1 AND name = $2"};
+ *   auto_free(db_rows_free) struct db_rows *rows = NULL;
+ *   enum code c = db_query(db, &GET_TASK, &rows, err, db_text(project), db_text(name));
+ *
+ * Statements are prepared on a connection when first used there. No SQL is put together from outside text.
+ * Errors: UNAVAILABLE (no connection; the next take reconnects), ALREADY_EXISTS (unique violation, 23505),
+ * FAILED_PRECONDITION (foreign key, check), ABORTED (serialization, deadlock, admin shutdown: worth a retry),
+ * INTERNAL with Postgres' own message otherwise. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "metrics/metrics.h"
+
+struct db_pool;
+struct db;
+struct db_rows;
+
+struct db_pool_options {
+	const char *dsn;     /* libpq connection string or URI */
+	const char *schema;  /* search_path of every connection; created by db_migrate */
+	int max_connections; /* 0 for 16; takers wait for one */
+	int64_t take_timeout_us;  /* 0 for 30 s; then UNAVAILABLE */
+	int64_t slow_query_us;    /* statements above this are logged with their name; 0 for never */
+	struct metrics *metrics;  /* borrowed; NULL for none */
+	const char *metrics_prefix;
+};
+
+/* Does not connect yet. Strings are copied. */
+struct db_pool *db_pool_new(const struct db_pool_options *options);
+void db_pool_free(struct db_pool *p); /* every connection has been given back */
+enum code db_take(struct db_pool *p, struct db **ret, struct err *err);
+/* A connection in a failed or open transaction is rolled back; a broken one is closed. NULL is fine. */
+void db_give(struct db *db);
+DEFINE_CLEANUP(struct db *, db_give);
+DEFINE_CLEANUP(struct db_pool *, db_pool_free);
+
+struct db_stmt {
+	const char *name; /* unique in the process */
+	const char *sql;  /* $1 … $n */
+};
+
+/* A parameter, binary on the wire. Borrowed until the call returns. */
+struct db_param {
+	enum { DB_NULL, DB_I64, DB_I32, DB_BOOL, DB_F64, DB_TEXT, DB_BYTEA, DB_TIME, DB_ARRAY } kind;
+	int64_t i;
+	double d;
+	struct str s;
+	const struct db_array *array;
+};
+struct db_param db_null(void);
+struct db_param db_i64(int64_t v); /* bigint */
+struct db_param db_i32(int32_t v); /* integer */
+struct db_param db_bool(bool v);
+struct db_param db_f64(double v);
+struct db_param db_text(const char *s); /* NULL gives NULL */
+struct db_param db_str(struct str s);
+struct db_param db_bytea(struct str s);
+struct db_param db_time(int64_t us); /* timestamptz; 0 gives NULL */
+
+/* Columns of a batch, for `INSERT … SELECT * FROM unnest($1::bigint[], $2::bytea[])`: add one value a row. */
+struct db_array;
+struct db_array *db_array_new(struct arena *a, struct db_param kind_of); /* kind from a sample, db_i64(0), db_text("") … */
+void db_array_add(struct db_array *x, struct db_param value);           /* of that kind, or db_null() */
+struct db_param db_array(const struct db_array *x);
+
+#define DB_PARAMS(...)                                                                                                 \
+	(sizeof((struct db_param[]){{0}, ##__VA_ARGS__}) / sizeof(struct db_param) - 1),                               \
+	        ((struct db_param[]){{0}, ##__VA_ARGS__} + 1)
+/* Run and get rows: db_query(db, &STMT, &rows, err, db_text(x), …). */
+#define db_query(db_, stmt, ret, err, ...) db_query_params((db_), (stmt), DB_PARAMS(__VA_ARGS__), (ret), (err))
+enum code db_query_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+                          struct db_rows **ret, struct err *err);
+/* Run without rows: *ret_affected (may be NULL) rows changed. */
+#define db_exec(db_, stmt, ret_affected, err, ...)                                                                     \
+	db_exec_params((db_), (stmt), DB_PARAMS(__VA_ARGS__), (ret_affected), (err))
+enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+                         int64_t *ret_affected, struct err *err);
+
+/* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
+ * by the caller; prepared under a name derived from it, least recently used ones are dropped. */
+enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
+                        struct err *err);
+
+/* Rows stay valid until freed. Columns by position; a NULL reads as 0, false, "" or 0 bytes. */
+size_t db_rows_count(const struct db_rows *r);
+bool db_is_null(const struct db_rows *r, size_t row, int col);
+int64_t db_get_i64(const struct db_rows *r, size_t row, int col); /* smallint, integer, bigint */
+bool db_get_bool(const struct db_rows *r, size_t row, int col);
+double db_get_f64(const struct db_rows *r, size_t row, int col);
+struct str db_get_str(const struct db_rows *r, size_t row, int col); /* text or bytea, borrowed from the rows */
+char *db_get_text(const struct db_rows *r, size_t row, int col, struct arena *a);
+int64_t db_get_time_us(const struct db_rows *r, size_t row, int col); /* timestamptz */
+void db_rows_free(struct db_rows *r);
+DEFINE_CLEANUP(struct db_rows *, db_rows_free);
+
+enum code db_begin(struct db *db, struct err *err);
+enum code db_commit(struct db *db, struct err *err); /* an error means: unknown whether it committed */
+void db_rollback(struct db *db);
+
+/* COPY … FROM STDIN BINARY: start, rows of exactly `n_columns` values, finish. An error anywhere ends the COPY. */
+enum code db_copy_start(struct db *db, const char *sql, struct err *err); /* sql is a literal of ours */
+enum code db_copy_row(struct db *db, size_t n, const struct db_param *values, struct err *err);
+enum code db_copy_finish(struct db *db, struct err *err);
+
+/* Migrations: files services/<name>/migrations/NNN_what.sql, embedded by the build (<name>_migrations). Applied in order
+ * under an advisory lock, each in a transaction, remembered with checksum in <schema>.migrations.
+ * Errors: FAILED_PRECONDITION when an applied file has changed since, or the schema is newer than this binary. */
+struct db_migration {
+	const char *name; /* "001_init"; NULL ends the table */
+	const char *sql;
+};
+enum code db_migrate(struct db_pool *p, const struct db_migration *migrations, struct err *err);

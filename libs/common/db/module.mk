@@ -1,0 +1,2 @@
+db.deps = base metrics
+db.pkgs = libpq

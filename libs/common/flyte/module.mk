@@ -1,0 +1,2 @@
+flyte.deps = base pb
+flyte.pkgs =

@@ -1,0 +1,2 @@
+service.deps = base config metrics loop http
+service.pkgs =

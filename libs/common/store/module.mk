@@ -1,0 +1,2 @@
+store.deps = base pb
+store.pkgs = libcrypto

@@ -1,0 +1,114 @@
+/* The engine: what an execution does next. A pure state machine over all executions of this propeller.
+ *
+ * An input (execution accepted, attempt finished, timer fired, abort asked, …) carries its own time and randomness; a
+ * step folds it into the state and returns one record (what became true: Flyte events, to be journaled with the input)
+ * and actions (what to do once the record is committed). No I/O, no clock, no chance, no threads; so replaying the inputs
+ * of the journal rebuilds the state exactly. Work is proportional to what changed: a completion touches its node and
+ * its successors.
+ *
+ * Fold, commit, act: records must be committed before their actions run. Actions are idempotent; after a restart
+ * engine_pending gives those that the state still calls for.
+ *
+ * Leaves with no effect outside (echo; core-sleep of no duration) complete within the step.
+ * Source: flytepropeller pkg/controller/{workflow,nodes}, v1.16.8. */
+#pragma once
+#include <stdint.h>
+
+#include "alula/journal.h"
+#include "base/arena.h"
+#include "base/err.h"
+
+struct engine;
+struct workflow; /* a compiled closure, shared by its executions, see engine/workflow.h */
+
+/* What runs a task type. */
+enum leaf { LEAF_UNKNOWN, LEAF_ECHO, LEAF_CORE_SLEEP, LEAF_EXECUTOR };
+
+struct engine_options {
+	int max_system_retries;         /* Flyte's node-config.max-node-retries-system-failures: 3 */
+	int default_max_attempts;       /* 1 */
+	int interruptible_failure_threshold; /* -1: the last attempt is not interruptible */
+	int64_t default_execution_timeout_us, default_attempt_timeout_us; /* 0: none */
+	int record_events;              /* a step stops after about so many events and asks to continue; 512 */
+	size_t inline_bytes;            /* outputs up to this travel inline; 64 KiB */
+	const char *metadata_prefix;    /* "<root>/metadata/propeller": where inputs and outputs lie, see engine/paths.h */
+	/* Which executor runs this task type. Must answer the same for the same configuration. */
+	enum leaf (*leaf_of)(void *arg, const char *task_type);
+	void *arg;
+};
+
+/* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, or a place in the store
+ * (one output variable of another node) that whoever runs the attempt reads. */
+struct value_ref {
+	const char *var;
+	const CoreLiteral *literal; /* NULL when it lies in the store */
+	const char *uri;            /* of a LiteralMap: outputs.pb or inputs.pb */
+	const char *uri_var;        /* which of its variables */
+};
+
+enum action_kind {
+	ACTION_START_ATTEMPT,  /* run it, then feed AttemptStarted and AttemptFinished */
+	ACTION_ABORT_ATTEMPT,  /* stop it; no answer needed */
+	ACTION_SET_TIMER,      /* feed TimerFired{timer, node, attempt} at at_us */
+	ACTION_STORE_OUTPUTS,  /* put `values` together at `uri`, then feed OutputsStored */
+	ACTION_CONTINUE,       /* feed Continue, at once */
+	ACTION_DONE,           /* the execution is over: no further input is expected; its state may be dropped */
+};
+
+/* Everything a START_ATTEMPT needs is in it or in `workflow`; strings and literals live in the output's arena, `task` and
+ * `command` as long as the execution. */
+struct attempt {
+	const char *node_id, *node_unique_id, *unique_name; /* unique_name: Flyte's generated name of the task execution */
+	uint32_t attempt;
+	bool interruptible;
+	const CoreTaskTemplate *task;
+	const AlulaCommand *command; /* the execution's start command: ids, envs, labels, … */
+	const struct value_ref *inputs;
+	size_t n_inputs;
+	const char *inputs_uri, *output_prefix, *raw_output_prefix, *checkpoint_prefix, *prev_checkpoint_prefix;
+	int64_t queued_at_us;
+	int64_t deadline_us; /* the attempt's own; INT64_MAX for none. The engine also sets a timer; this is for the shim */
+};
+
+struct action {
+	enum action_kind kind;
+	int64_t execution;
+	uint32_t node, attempt;
+	uint32_t timer;
+	int64_t at_us;
+	const char *uri;
+	const struct value_ref *values;
+	size_t n_values;
+	const struct attempt *start;
+	struct action *next;
+};
+
+/* What one step gives. Everything is in `arena`, which is the caller's. */
+struct step {
+	struct arena *arena;
+	AlulaRecord *record;     /* NULL when the input changed nothing (a repeat, too late, unknown): journal nothing */
+	struct action *actions;  /* in order */
+	struct action **tail;
+};
+
+struct engine *engine_new(const struct engine_options *options);
+void engine_free(struct engine *e);
+
+/* One step. `in` is guarded but not trusted: anything that does not fit the state is ignored (record NULL).
+ * With a shared `workflow` for an Accepted input (reference is taken), else it is compiled from the command's closure.
+ * Never fails: what is wrong with a workflow fails that execution with an error in its events. */
+void engine_step(struct engine *e, const AlulaInput *in, struct step *step);
+/* During reload: the same fold, nothing given out. `seq` is the record's; they must come in order.
+ * DATA_LOSS when the entry does not follow. */
+enum code engine_replay(struct engine *e, const AlulaJournalEntry *entry, struct err *err);
+/* After a reload: the actions that this execution's state calls for (running attempts as START_ATTEMPT with the same
+ * attempt number, timers, continues). */
+void engine_pending(struct engine *e, int64_t execution, struct step *step);
+/* Give up executions (their shard went to somebody else), or drop one that is done. */
+void engine_forget(struct engine *e, int64_t execution);
+
+/* For metrics and tests. */
+size_t engine_executions(const struct engine *e);
+size_t engine_bytes(const struct engine *e); /* memory of all states */
+/* The state of one execution as bytes, the same for the same state: for comparing a replayed engine. Empty if unknown. */
+struct str engine_state(const struct engine *e, int64_t execution, struct arena *a);
