@@ -26,7 +26,7 @@ struct pb_method {
 
 /* A .proto file, as gRPC reflection hands it out. */
 struct pb_file {
-	const char *name; /* "flyteidl/service/admin.proto" */
+	const char *name;          /* "flyteidl/service/admin.proto" */
 	const uint8_t *descriptor; /* a serialized FileDescriptorProto */
 	size_t len;
 	const struct pb_file *const *deps; /* ends with NULL */
