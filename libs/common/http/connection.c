@@ -71,6 +71,7 @@ void http_connection_enter(struct http_connection *c, enum http_state state, int
 	c->since_us = now_us;
 	c->deadline_us = within_us < 0 ? INT64_MAX : now_us + within_us;
 	c->acked = 0;
+	c->gone = false;
 	bool drained = s->n_busy == 0 && atomic_load(&s->draining);
 	if (drained)
 		pthread_cond_broadcast(&s->changed);
@@ -99,6 +100,19 @@ static bool stalled(struct http_connection *c, int64_t now_us)
 	return now_us - c->since_us > c->server->o.request_timeout_us;
 }
 
+/* Has the client closed its side before the end of its request? libmicrohttpd takes a short read for "no more yet", and
+ * epoll doesn't tell twice; so it never learns of an end that came together with the last bytes. Two sweeps must see
+ * it, since those bytes may be with the event thread. */
+static bool abandoned(struct http_connection *c)
+{
+	char byte;
+	if (c->state != HTTP_HEADERS && c->state != HTTP_BODY)
+		return false;
+	bool before = c->gone;
+	c->gone = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	return before && c->gone;
+}
+
 static void end(struct http_connection *c)
 {
 	if (c->ended)
@@ -110,15 +124,20 @@ static void end(struct http_connection *c)
 		shutdown(c->fd, SHUT_RDWR);
 }
 
+static bool too_long(struct http_connection *c, int64_t now_us)
+{
+	return now_us >= c->deadline_us || (c->state == HTTP_RESPONDING && stalled(c, now_us));
+}
+
 static void sweep(struct http_server *s)
 {
 	int64_t now_us = time_mono_us();
 	for (struct http_connection *c = s->connections; c; c = c->next) {
-		if (c->ended || (now_us < c->deadline_us && (c->state != HTTP_RESPONDING || !stalled(c, now_us))))
-			continue;
-		if (c->state != HTTP_IDLE)
+		bool late = !c->ended && too_long(c, now_us);
+		if (late && c->state != HTTP_IDLE)
 			metric_add(s->metrics.timeouts, 1);
-		end(c);
+		if (late || (!c->ended && abandoned(c)))
+			end(c);
 	}
 }
 

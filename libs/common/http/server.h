@@ -57,6 +57,7 @@ struct http_connection {
 	int fd;
 	enum http_state state;
 	bool ended;          /* the sweeper has shut the socket down */
+	bool gone;           /* the client had closed its side at the last sweep */
 	int64_t since_us;    /* monotonic: when the state began, or when a response last moved on */
 	int64_t deadline_us; /* monotonic: when the state must have ended */
 	uint64_t acked;      /* bytes of the response that the client has confirmed */
