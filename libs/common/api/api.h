@@ -44,8 +44,10 @@ struct api_binding {
 
 struct api_options {
 	void *user;
-	struct metrics *metrics;    /* borrowed; NULL for none */
-	const char *metrics_prefix; /* "flyte:admin" */
+	struct metrics *metrics; /* borrowed; NULL for none */
+	/* "flyte:admin" gives "flyte:admin:admin:create_task:duration_ms", …:success, …:errors, …:codes:NotFound for
+	 * AdminService.CreateTask. Source: flyteadmin/pkg/rpc/adminservice/metrics.go; deployment/stats/prometheus. */
+	const char *metrics_prefix;
 	/* Where authentication sits: may set rq->principal; an error ends the call. NULL lets everybody in. */
 	enum code (*authenticate)(struct request *rq, struct err *err);
 };
@@ -54,7 +56,8 @@ struct api *api_new(const struct api_options *options);
 void api_free(struct api *api);
 
 /* Serve `service`: bindings by method name. A name that the service lacks is our bug (assert); a method without a
- * binding answers UNIMPLEMENTED. */
+ * binding answers UNIMPLEMENTED. A service may be bound in several steps (a table per file), but no method twice.
+ * All binding is done before the first call; afterwards an api is read-only and thread-safe. */
 void api_bind(struct api *api, const struct pb_service *service, const struct api_binding *bindings);
 
 /* The services bound, in order; *ret_n of them. */
@@ -62,13 +65,17 @@ const struct pb_service *const *api_services(const struct api *api, size_t *ret_
 
 /* One method of one bound service, with its handler and metrics. */
 struct api_method;
-const struct api_method *api_find(const struct api *api, struct str path); /* NULL if not served */
+const struct api_method *api_find(const struct api *api, struct str path); /* NULL: no such service or method */
 const struct pb_method *api_method_table(const struct api_method *m);
 
 /* Run hook and handler: fills `rq`'s method and user; `ret` is a message of method->out made by pb_new.
- * Counts, times and, for INTERNAL, logs. UNKNOWN and (without auth) UNAUTHENTICATED never leave: they become INTERNAL
- * and PERMISSION_DENIED, since Flyte's clients take them for a login prompt. */
+ * A deadline that has passed is DEADLINE_EXCEEDED and nothing runs. Counts, times and, for INTERNAL, logs. UNKNOWN and
+ * (without auth) UNAUTHENTICATED never leave: they become INTERNAL and PERMISSION_DENIED, since Flyte's clients take
+ * them for a login prompt. */
 enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
-                   struct err *err);
+		   struct err *err);
+
+/* Count a call that ended before api_call: its message did not parse, say. */
+void api_count(const struct api_method *m, enum code code, int64_t duration_us);
 
 DEFINE_CLEANUP(struct api *, api_free);
