@@ -69,7 +69,11 @@ bool pb_field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
  * behind its end. After a shallow copy of a message both may append: the second one to do so gets an array of its
  * own. The array must not outlive `a`. */
 void *pb_grow(struct arena *a, void *array, size_t n, size_t size);
-#define PB_ADD(a, array, n) (&((array) = pb_grow((a), (array), (n), sizeof *(array)))[(n)++])
+#define PB_ADD(a, array, n)                                                                                            \
+	({                                                                                                             \
+		(array) = pb_grow((a), (array), (n), sizeof *(array));                                                 \
+		&(array)[(n)++];                                                                                       \
+	})
 
 /* google.protobuf.Timestamp and Duration. */
 #include "google/protobuf/duration.h"
