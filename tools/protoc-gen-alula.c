@@ -6,7 +6,9 @@
  *                   flyteidl.core.LiteralMap -> CoreLiteralMap, CORE_LITERAL_MAP_INIT, CORE_LITERAL_MAP_DESC
  *                   enum values              -> CORE_NODE_EXECUTION_PHASE_RUNNING
  *                   oneof cases              -> CORE_LITERAL_VALUE_SCALAR, CORE_LITERAL_VALUE_NOT_SET
- *                   services                 -> extern const struct pb_service ADMIN_SERVICE_TABLE (see pb/method.h)
+ *                   services                 -> extern const struct pb_service ADMIN_SERVICE_TABLE (see pb/method.h);
+ *                                               with the package where that is not flyteidl or alula, as
+ *                                               GRPC_HEALTH_V1_HEALTH_TABLE
  *   a/b.alula.c   the service tables with their google.api.http routes, and the file's descriptor for reflection.
  *
  * It only knows how protobuf-c spells names; a spelling it gets wrong does not compile. */
@@ -143,6 +145,13 @@ static struct name join(const char *scope, const char *child)
 	return n;
 }
 
+static struct name table_name(const File *f, const Service *s)
+{
+	if (strncmp(f->package, "flyteidl.", 9) == 0 || strncmp(f->package, "alula.", 6) == 0)
+		return c_name(s->name, UPPER);
+	return short_upper(join(f->package, s->name).s);
+}
+
 /* a/b.proto -> a/b<suffix> */
 static struct name file_name(const char *proto, const char *suffix)
 {
@@ -226,8 +235,7 @@ static void emit_header(FILE *out, const File *f)
 		emit_message(out, package, f->message_type[i]);
 	fprintf(out, "\nextern const struct pb_file PB_FILE_%s;\n", file_symbol(f->name).s);
 	for (size_t i = 0; i < f->n_service; i++)
-		fprintf(out, "extern const struct pb_service %s_TABLE;\n",
-		        c_name(f->service[i]->name, UPPER).s);
+		fprintf(out, "extern const struct pb_service %s_TABLE;\n", table_name(f, f->service[i]).s);
 }
 
 /* ---- tables ---- */
@@ -306,7 +314,7 @@ static void emit_service(FILE *out, const File *f, const Service *s)
 			fprintf(out, "NULL, 0},\n");
 	}
 	fprintf(out, "};\nconst struct pb_service %s_TABLE = {\"%s.%s\", &PB_FILE_%s, %s_methods, %zu};\n\n",
-	        c_name(s->name, UPPER).s, f->package, s->name, file_symbol(f->name).s, s->name, s->n_method);
+	        table_name(f, s).s, f->package, s->name, file_symbol(f->name).s, s->name, s->n_method);
 	free(n_routes);
 }
 
