@@ -1,8 +1,8 @@
 /* What runs attempts outside the engine. One vtable a kind: `process` now; docker, kubernetes and connectors later.
  *
  * All functions are called on the loop thread and must not block: slow work goes to the store's threads, to child
- * processes or to other machines. Results are handed in by executor_host's functions, from any thread, any number of times:
- * the engine ignores repeats. An attempt is known by (execution, node, attempt). */
+ * processes or to other machines. Results are handed in by executor_host's functions, from any thread, any number of
+ * times: the engine ignores repeats. An attempt is known by (execution, node, attempt). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,9 +37,9 @@ struct executor_kind {
 	const char *name; /* "process" */
 	/* `config` is the propeller's whole configuration struct (propeller.h). */
 	enum code (*open)(const struct executor_host *host, const void *config, struct executor **ret, struct err *err);
-	/* Start the attempt, or, when it has been started before (by this process or an earlier one), find it again: running:
-	 * watch it; finished: report; gone: report lost (system error). Everything in `a` is borrowed for the call.
-	 * `restarted`: this comes from engine_pending, so an earlier process may have started it. */
+	/* Start the attempt, or, when it has been started before (by this process or an earlier one), find it again:
+	 * running: watch it; finished: report; gone: report lost (system error). Everything in `a` is borrowed for the
+	 * call. `restarted`: this comes from engine_pending, so an earlier process may have started it. */
 	void (*start)(struct executor *x, struct attempt_id id, const struct attempt *a, bool restarted);
 	/* Stop it for good, if it is there. */
 	void (*abort)(struct executor *x, struct attempt_id id);

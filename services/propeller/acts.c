@@ -1,0 +1,203 @@
+#include "acts.h"
+
+#include "base/base.h"
+#include "pb/pb.h"
+#include "timers.h"
+#include "values.h"
+
+struct acts {
+	struct propeller *p;
+	struct executor_host host;
+	struct executor *process;
+	struct timers *timers;
+};
+
+static void feed(void *arg, const AlulaInput *in)
+{
+	struct propeller *p = arg;
+	AlulaInput stamped = *in;
+
+	stamped.time_us = time_now_us();
+	stamped.seed = random_u64();
+	core_feed(p->core, &stamped);
+}
+
+static void on_timer(void *arg, const struct timer *t)
+{
+	AlulaTimerFired fired = ALULA_TIMER_FIRED_INIT;
+	AlulaInput in = ALULA_INPUT_INIT;
+
+	fired.timer = t->timer;
+	fired.node = t->node;
+	fired.attempt = t->attempt;
+	in.execution = t->execution;
+	in.input_case = ALULA_INPUT_INPUT_TIMER_FIRED;
+	in.timer_fired = &fired;
+	feed(arg, &in);
+}
+
+/* ---- outputs of an execution that the engine could not put together itself ---- */
+
+struct storing {
+	struct propeller *p;
+	int64_t execution;
+	char *uri;
+	size_t size_bytes;
+};
+
+static void stored(struct storing *s, const AlulaOutputsStored *result)
+{
+	AlulaInput in = ALULA_INPUT_INIT;
+
+	in.execution = s->execution;
+	in.input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
+	in.outputs_stored = (AlulaOutputsStored *)result;
+	feed(s->p, &in);
+	free(s->uri);
+	free(s);
+}
+
+static void storing_failed(struct storing *s, const struct err *err)
+{
+	AlulaOutputsStored result = ALULA_OUTPUTS_STORED_INIT;
+	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
+
+	error.code = "OutputsNotFound";
+	error.message = (char *)err->text;
+	error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
+	result.result_case = ALULA_OUTPUTS_STORED_RESULT_ERROR;
+	result.error = &error;
+	stored(s, &result);
+}
+
+static void on_written(void *arg, enum code code, const struct err *err)
+{
+	struct storing *s = arg;
+	AlulaOutputsStored result = ALULA_OUTPUTS_STORED_INIT;
+	AlulaAttemptOutputs outputs = ALULA_ATTEMPT_OUTPUTS_INIT;
+
+	if (code) {
+		storing_failed(s, err);
+		return;
+	}
+	outputs.uri = s->uri;
+	outputs.size_bytes = (int64_t)s->size_bytes;
+	result.result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
+	result.outputs = &outputs;
+	stored(s, &result);
+}
+
+static void on_collected(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	struct storing *s = arg;
+
+	if (code) {
+		storing_failed(s, err);
+		return;
+	}
+	s->size_bytes = literals.len;
+	store_write(s->p->store, s->uri, literals, on_written, s);
+}
+
+static void store_outputs(struct acts *a, const struct action *action)
+{
+	struct storing *s = x_calloc(1, sizeof *s);
+
+	s->p = a->p;
+	s->execution = action->execution;
+	s->uri = x_strdup(action->uri);
+	values_collect(a->p->store, action->values, action->n_values, (size_t)a->p->config->max_output_bytes,
+		       on_collected, s);
+}
+
+/* ---- one action ---- */
+
+static void act(struct acts *a, const struct action *action, bool restarted)
+{
+	struct attempt_id id = {action->execution, action->node, action->attempt};
+	struct item *item;
+
+	switch (action->kind) {
+	case ACTION_START_ATTEMPT: process_executor.start(a->process, id, action->start, restarted); break;
+	case ACTION_ABORT_ATTEMPT: process_executor.abort(a->process, id); break;
+	case ACTION_SET_TIMER:
+		timers_add(a->timers, (struct timer){action->at_us, action->execution, action->timer, action->node,
+						     action->attempt});
+		break;
+	case ACTION_STORE_OUTPUTS: store_outputs(a, action); break;
+	case ACTION_CONTINUE: break; /* the core goes on by itself */
+	case ACTION_DONE:
+		/* Only now: actions before this one still looked at the execution's state. */
+		item = item_new(ITEM_FORGET);
+		item->execution = action->execution;
+		core_push(a->p->core, item);
+		break;
+	}
+}
+
+struct posted {
+	struct acts *acts;
+	struct cycle *cycle;
+};
+
+static void run_cycle(void *arg)
+{
+	struct posted *posted = arg;
+	struct cycle *cycle = posted->cycle;
+
+	vec_each (struct action *, list, &cycle->actions)
+		for (const struct action *action = *list; action; action = action->next)
+			act(posted->acts, action, cycle->restarted);
+	cycle_unref(cycle);
+	free(posted);
+}
+
+void acts_post(struct acts *a, struct cycle *cycle)
+{
+	if (cycle->actions.n == 0) {
+		cycle_unref(cycle);
+		return;
+	}
+	struct posted *posted = x_malloc(sizeof *posted);
+	*posted = (struct posted){a, cycle};
+	loop_post(a->p->loop, run_cycle, posted);
+}
+
+struct acts *acts_new(struct propeller *p)
+{
+	struct acts *a = x_calloc(1, sizeof *a);
+
+	a->p = p;
+	a->timers = timers_new(p->loop, on_timer, p);
+	a->host = (struct executor_host){
+		.loop = p->loop,
+		.store = p->store,
+		.metrics = p->metrics,
+		.propeller = p->name,
+		.epoch = p->epoch,
+		.arg = p,
+		.feed = feed,
+	};
+	return a;
+}
+
+enum code acts_open(struct acts *a, struct err *err)
+{
+	a->host.epoch = a->p->epoch;
+	return process_executor.open(&a->host, a->p->config, &a->process, err);
+}
+
+void acts_close(struct acts *a)
+{
+	if (a && a->process)
+		process_executor.close(take(a->process));
+}
+
+void acts_free(struct acts *a)
+{
+	if (!a)
+		return;
+	acts_close(a);
+	timers_free(a->timers);
+	free(a);
+}

@@ -1,0 +1,369 @@
+#include "intake.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "core.h"
+#include "flyte/shard.h"
+#include "known.h"
+#include "pb/pb.h"
+#include "relay.h"
+
+enum { INTAKE_QUEUE = 8192, INTAKE_BATCH = 256, LOAD_ROWS = 2000, RETRY_US = 500000, MAX_CLOSURE_BYTES = 256 << 20 };
+
+struct message {
+	uint64_t load; /* shards to load, or 0 for a command */
+	struct buf envelope;
+};
+
+struct intake {
+	struct propeller *p;
+	struct queue *queue;
+	pthread_t thread;
+	bool started;
+	_Atomic bool stopping;
+	struct bus_listener *commands;
+	struct metric *received, *repeated, *unreadable;
+};
+
+/* ---- what a start command only points to ---- */
+
+static enum code read_message(struct intake *in, const char *uri, const ProtobufCMessageDescriptor *desc,
+			      struct arena *a, void **ret, struct err *err)
+{
+	auto_buf struct buf b = {0};
+	enum code c = store_get(in->p->store, uri, MAX_CLOSURE_BYTES, &b, err);
+
+	return c ? c : pb_unpack(desc, buf_str(&b), a, ret, err);
+}
+
+/* Put closure and inputs into the command, where they are only named. */
+static enum code complete_start(struct intake *in, AlulaStartExecution *start, struct arena *a, struct err *err)
+{
+	enum code c = OK;
+
+	if (!start->closure && *start->closure_uri)
+		c = read_message(in, start->closure_uri, CORE_COMPILED_WORKFLOW_CLOSURE_DESC, a,
+				 (void **)&start->closure, err);
+	if (c)
+		return err_prefix(err, c, "compiled workflow %s", start->closure_uri);
+	if (!start->inputs && *start->inputs_uri)
+		c = read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
+	return c ? err_prefix(err, c, "inputs %s", start->inputs_uri) : OK;
+}
+
+static CoreExecutionError *unreadable(struct arena *a, const struct err *err)
+{
+	CoreExecutionError *e = pb_new(a, CORE_EXECUTION_ERROR_DESC);
+
+	e->code = "UnreadableExecution";
+	e->message = arena_strdup(a, err->text);
+	e->kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
+	return e;
+}
+
+/* ---- commands ---- */
+
+static void received(struct intake *in, const AlulaEnvelope *envelope)
+{
+	AlulaReceived m = ALULA_RECEIVED_INIT;
+	auto_buf struct buf b = {0};
+
+	m.ids = (int64_t *)&envelope->id;
+	m.n_ids = 1;
+	pb_pack_buf(&m, &b);
+	bus_send(in->p->bus, envelope->confirm_subject, buf_str(&b), NULL);
+}
+
+static void take_start(struct intake *in, struct item *item, AlulaCommand *command)
+{
+	AlulaAccepted *accepted = pb_new(item->arena, ALULA_ACCEPTED_DESC);
+	struct err err;
+
+	accepted->command = command;
+	if (complete_start(in, command->start, item->arena, &err) != OK)
+		accepted->unreadable = unreadable(item->arena, &err);
+	item->in->input_case = ALULA_INPUT_INPUT_ACCEPTED;
+	item->in->accepted = accepted;
+}
+
+static void take_command(struct intake *in, struct item *item, const AlulaEnvelope *envelope, AlulaCommand *command)
+{
+	bool start = command->command_case == ALULA_COMMAND_COMMAND_START;
+	enum known_state known =
+		start ? known_claim(in->p->known, command->execution) : known_get(in->p->known, command->execution);
+
+	if (start && known != KNOWN_NOT) {
+		metric_add(in->repeated, 1);
+		if (known == KNOWN_COMMITTED)
+			received(in, envelope);
+		item_free(item);
+		return;
+	}
+	item->execution = command->execution;
+	item->in = pb_new(item->arena, ALULA_INPUT_DESC);
+	item->in->execution = command->execution;
+	item->in->time_us = time_now_us();
+	item->in->seed = random_u64();
+	if (start) {
+		take_start(in, item, command);
+	} else {
+		item->in->input_case = ALULA_INPUT_INPUT_ABORT;
+		item->in->abort = command->abort;
+	}
+	/* An abort that overtook its create is kept by the engine but not confirmed: should we stop before the create
+	 * comes, its sender repeats it. */
+	if (start || known != KNOWN_NOT) {
+		item->confirm_subject = envelope->confirm_subject;
+		item->envelope = envelope->id;
+	}
+	core_push(in->p->core, item);
+}
+
+static void take_envelope(struct intake *in, struct str payload)
+{
+	struct item *item = item_new(ITEM_INPUT);
+	AlulaEnvelope *envelope;
+	AlulaCommand *command;
+	struct err err;
+
+	if (pb_unpack(ALULA_ENVELOPE_DESC, payload, item->arena, (void **)&envelope, &err) != OK ||
+	    pb_unpack(ALULA_COMMAND_DESC, (struct str){(char *)envelope->payload.data, envelope->payload.len},
+		      item->arena, (void **)&command, &err) != OK) {
+		metric_add(in->unreadable, 1);
+		log_warn("unreadable command", LOG_ERR(&err));
+		item_free(item);
+		return;
+	}
+	metric_add(in->received, 1);
+	bool known_kind =
+		command->command_case != ALULA_COMMAND_COMMAND_NOT_SET && command->id && command->execution > 0;
+	if (!known_kind || !propeller_owns(in->p, execution_shard(command->execution))) {
+		item_free(item);
+		return;
+	}
+	take_command(in, item, envelope, command);
+}
+
+/* ---- loading shards ---- */
+
+/* The execution whose rows are being read. */
+struct loading {
+	int64_t execution, seq;
+	unsigned shard;
+	bool last, lost; /* lost: its closure is gone, so it cannot be replayed */
+	size_t executions, rows;
+};
+
+static void loaded(struct intake *in, struct loading *l)
+{
+	if (!l->execution)
+		return;
+	struct item *item = item_new(l->last || l->lost ? ITEM_FORGET : ITEM_PENDING);
+	item->execution = l->execution;
+	core_push(in->p->core, item);
+	known_committed(in->p->known, l->execution);
+	relay_loaded(in->p->relay, l->execution, l->shard, l->seq, l->last);
+	l->executions++;
+}
+
+/* The closure is not in the journal. When the store has lost it for good, the execution stays where it is and somebody
+ * must look; the others go on. */
+static enum code complete_entry(struct intake *in, struct loading *l, struct item *item, struct err *err)
+{
+	AlulaInput *input = item->entry->input;
+
+	if (input->input_case != ALULA_INPUT_INPUT_ACCEPTED || input->accepted->unreadable)
+		return OK;
+	enum code c = complete_start(in, input->accepted->command->start, item->arena, err);
+	if (c != NOT_FOUND && c != INVALID_ARGUMENT)
+		return c;
+	log_error("an execution cannot go on: restore the file, then restart propeller",
+		  LOG_STR("execution", input->accepted->command->id->name), LOG_ERR(err));
+	l->lost = true;
+	return OK;
+}
+
+static enum code load_row(struct intake *in, struct loading *l, const struct journal_row *row, struct err *err)
+{
+	struct item *item = item_new(ITEM_REPLAY);
+
+	if (row->execution != l->execution) {
+		loaded(in, l);
+		l->execution = row->execution;
+		l->shard = row->shard;
+		l->lost = false;
+	}
+	item->execution = row->execution;
+	enum code c = pb_unpack_own(ALULA_JOURNAL_ENTRY_DESC, row->entry, item->arena, (void **)&item->entry, err);
+	if (c) {
+		item_free(item);
+		return err_prefix(err, c, "journal of execution %lld, seq %lld", (long long)row->execution,
+				  (long long)row->seq);
+	}
+	c = complete_entry(in, l, item, err);
+	if (c) {
+		item_free(item);
+		return c;
+	}
+	l->seq = row->seq;
+	l->last = item->entry->record->last;
+	l->rows++;
+	if (l->lost)
+		item_free(item);
+	else
+		core_push(in->p->core, item);
+	return OK;
+}
+
+static enum code load_page(struct intake *in, uint64_t shards, struct loading *l, bool *ret_more, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	enum code c = db_take(in->p->db, &db, err);
+
+	if (!c)
+		c = journal_load(db, shards, l->execution, l->seq, LOAD_ROWS, &rows, err);
+	for (size_t i = 0; !c && i < db_rows_count(rows); i++) {
+		struct journal_row row = journal_loaded(rows, i);
+		c = load_row(in, l, &row, err);
+	}
+	if (!c)
+		*ret_more = db_rows_count(rows) == LOAD_ROWS;
+	return c;
+}
+
+static void send_ready(struct intake *in, uint64_t shards)
+{
+	AlulaReady m = ALULA_READY_INIT;
+	uint32_t list[SHARDS];
+	auto_buf struct buf b = {0};
+
+	m.shards = list;
+	for (uint32_t i = 0; i < SHARDS; i++)
+		if (shards >> i & 1)
+			list[m.n_shards++] = i;
+	pb_pack_buf(&m, &b);
+	bus_send(in->p->bus, SUBJECT_READY, buf_str(&b), NULL);
+}
+
+static void load_shards(struct intake *in, uint64_t shards)
+{
+	struct loading l = {0};
+	int64_t start_us = time_mono_us();
+	bool more = true;
+	struct err err;
+
+	while (more && !atomic_load(&in->stopping)) {
+		/* A page that failed half way goes on after the last row that was taken. */
+		if (load_page(in, shards, &l, &more, &err) == OK)
+			continue;
+		log_warn("cannot load executions from the journal; trying again", LOG_ERR(&err));
+		nanosleep(&(struct timespec){.tv_nsec = RETRY_US * 1000}, NULL);
+	}
+	loaded(in, &l);
+	atomic_fetch_or(&in->p->owned, shards);
+	send_ready(in, shards);
+	log_info("shards loaded", LOG_INT("shards", __builtin_popcountll(shards)), LOG_INT("executions", l.executions),
+		 LOG_INT("rows", l.rows), LOG_INT("took_us", time_mono_us() - start_us));
+}
+
+/* ---- the thread ---- */
+
+static void *intake_thread(void *arg)
+{
+	struct intake *in = arg;
+	struct message *messages[INTAKE_BATCH];
+	size_t n;
+
+	pthread_setname_np(pthread_self(), "intake");
+	while ((n = queue_pop(in->queue, (void **)messages, INTAKE_BATCH, -1)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (messages[i]->load)
+				load_shards(in, messages[i]->load);
+			else
+				take_envelope(in, buf_str(&messages[i]->envelope));
+			buf_clear(&messages[i]->envelope);
+			free(messages[i]);
+		}
+	}
+	return NULL;
+}
+
+static void on_command(const char *subject, struct str payload, void *arg)
+{
+	struct intake *in = arg;
+	uint64_t shard;
+
+	struct str last = str_of(strrchr(subject, '.') + 1);
+	if (!str_to_u64(last, &shard) || shard >= SHARDS || !propeller_owns(in->p, (unsigned)shard))
+		return;
+	struct message *m = x_calloc(1, sizeof *m);
+	buf_add_str(&m->envelope, payload);
+	if (queue_try_push(in->queue, m))
+		return;
+	/* No room: the sender repeats what is not confirmed. */
+	buf_clear(&m->envelope);
+	free(m);
+}
+
+/* Commands may have been lost while there was no connection. */
+static void on_connected(void *arg)
+{
+	struct intake *in = arg;
+	uint64_t owned = atomic_load(&in->p->owned);
+
+	if (owned)
+		send_ready(in, owned);
+}
+
+struct intake *intake_new(struct propeller *p)
+{
+	struct intake *in = x_calloc(1, sizeof *in);
+
+	in->p = p;
+	in->queue = queue_new("intake", INTAKE_QUEUE);
+	in->received = metrics_counter(p->metrics, "propeller:commands:received", NULL, "Commands from the bus.");
+	in->repeated = metrics_counter(p->metrics, "propeller:commands:repeated", NULL, "Commands that came again.");
+	in->unreadable =
+		metrics_counter(p->metrics, "propeller:commands:unreadable", NULL, "Messages that are no command.");
+	return in;
+}
+
+void intake_start(struct intake *in)
+{
+	in->started = pthread_create(&in->thread, NULL, intake_thread, in) == 0;
+	assert(in->started);
+	in->commands = bus_listen(in->p->bus, "alula.commands.*", NULL, on_command, on_connected, in);
+}
+
+void intake_load(struct intake *in, uint64_t shards)
+{
+	struct message *m = x_calloc(1, sizeof *m);
+
+	m->load = shards;
+	if (!queue_push(in->queue, m))
+		free(m);
+}
+
+void intake_stop(struct intake *in)
+{
+	if (!in || !in->started)
+		return;
+	atomic_store(&in->stopping, true);
+	bus_unlisten(in->commands);
+	queue_close(in->queue);
+	pthread_join(in->thread, NULL);
+	in->started = false;
+}
+
+void intake_free(struct intake *in)
+{
+	if (!in)
+		return;
+	intake_stop(in);
+	queue_free(in->queue);
+	free(in);
+}

@@ -1,0 +1,95 @@
+#include "known.h"
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "base/time.h"
+#include "base/vec.h"
+
+enum { REMEMBER_US = 600 * 1000000 };
+
+struct past {
+	int64_t execution, until_us;
+};
+
+struct known {
+	pthread_mutex_t lock;
+	struct u64map *states; /* execution -> enum known_state */
+	VEC(struct past) past; /* in order of time, from `first` on */
+	size_t first;
+};
+
+static void *state_value(enum known_state s)
+{
+	return (void *)(uintptr_t)s;
+}
+
+struct known *known_new(void)
+{
+	struct known *k = x_calloc(1, sizeof *k);
+
+	pthread_mutex_init(&k->lock, NULL);
+	k->states = u64map_new();
+	return k;
+}
+
+void known_free(struct known *k)
+{
+	if (!k)
+		return;
+	pthread_mutex_destroy(&k->lock);
+	u64map_free(k->states);
+	vec_free(&k->past);
+	free(k);
+}
+
+enum known_state known_claim(struct known *k, int64_t execution)
+{
+	pthread_mutex_lock(&k->lock);
+	enum known_state s = (enum known_state)(uintptr_t)u64map_get(k->states, (uint64_t)execution);
+	if (s == KNOWN_NOT)
+		u64map_put(k->states, (uint64_t)execution, state_value(KNOWN_PENDING));
+	pthread_mutex_unlock(&k->lock);
+	return s;
+}
+
+enum known_state known_get(struct known *k, int64_t execution)
+{
+	pthread_mutex_lock(&k->lock);
+	enum known_state s = (enum known_state)(uintptr_t)u64map_get(k->states, (uint64_t)execution);
+	pthread_mutex_unlock(&k->lock);
+	return s;
+}
+
+void known_committed(struct known *k, int64_t execution)
+{
+	pthread_mutex_lock(&k->lock);
+	u64map_put(k->states, (uint64_t)execution, state_value(KNOWN_COMMITTED));
+	pthread_mutex_unlock(&k->lock);
+}
+
+static void drop_past(struct known *k, int64_t now_us)
+{
+	while (k->first < k->past.n && k->past.at[k->first].until_us <= now_us)
+		u64map_remove(k->states, (uint64_t)k->past.at[k->first++].execution);
+	if (k->first > 1024 && k->first > k->past.n / 2) {
+		k->past.n -= k->first;
+		memmove(k->past.at, k->past.at + k->first, k->past.n * sizeof *k->past.at);
+		k->first = 0;
+	}
+}
+
+void known_trimmed(struct known *k, int64_t execution, int64_t now_us)
+{
+	pthread_mutex_lock(&k->lock);
+	vec_push(&k->past, (struct past){execution, now_us + REMEMBER_US});
+	drop_past(k, now_us);
+	pthread_mutex_unlock(&k->lock);
+}
+
+void known_forget(struct known *k, int64_t execution)
+{
+	pthread_mutex_lock(&k->lock);
+	u64map_remove(k->states, (uint64_t)execution);
+	pthread_mutex_unlock(&k->lock);
+}

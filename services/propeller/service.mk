@@ -1,0 +1,1 @@
+propeller.modules = base pb flyte config service db bus store metrics loop
