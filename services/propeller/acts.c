@@ -145,7 +145,7 @@ static void run_cycle(void *arg)
 	struct posted *posted = arg;
 	struct cycle *cycle = posted->cycle;
 
-	vec_each (struct action *, list, &cycle->actions)
+	vec_each (struct action **, list, &cycle->actions)
 		for (const struct action *action = *list; action; action = action->next)
 			act(posted->acts, action, cycle->restarted);
 	cycle_unref(cycle);

@@ -86,7 +86,7 @@ static void send_receipts(struct committer *c, struct cycle *const *cycles, size
 	const char *subject = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		vec_each (struct receipt, r, &cycles[i]->receipts) {
+		vec_each (struct receipt *, r, &cycles[i]->receipts) {
 			if (subject && (strcmp(subject, r->subject) != 0 || ids.n == 1024)) {
 				send_received(c, subject, ids.at, ids.n);
 				vec_clear(&ids);
@@ -104,13 +104,13 @@ static void collect_rows(struct cycle *const *cycles, size_t n, row_list *rows)
 {
 	vec_clear(rows);
 	for (size_t i = 0; i < n; i++)
-		vec_each (struct moved, m, &cycles[i]->moved)
+		vec_each (struct moved *, m, &cycles[i]->moved)
 			vec_push(rows, m->row);
 }
 
 static void act(struct committer *c, struct cycle *cycle)
 {
-	vec_each (struct moved, m, &cycle->moved)
+	vec_each (struct moved *, m, &cycle->moved)
 		if (m->row.seq == 1)
 			known_committed(c->p->known, m->row.execution);
 	atomic_store(&cycle->refs, 2);

@@ -115,7 +115,7 @@ static struct mark *mark_of(struct relay *r, int64_t execution, unsigned shard)
 
 static void take_cycle(struct relay *r, struct cycle *cycle)
 {
-	vec_each (struct moved, m, &cycle->moved) {
+	vec_each (struct moved *, m, &cycle->moved) {
 		struct mark *mark = mark_of(r, m->row.execution, m->row.shard);
 		mark->written = m->row.seq;
 		mark->last = m->last;

@@ -106,7 +106,7 @@ static enum code flush_shard(struct batcher *b, unsigned shard, struct err *err)
 
 	if (c)
 		return c;
-	vec_each (struct part, part, &g->parts)
+	vec_each (struct part *, part, &g->parts)
 		vec_push(&b->sent, (struct part){part->execution, part->seq, b->next_id - 1});
 	vec_clear(&g->parts);
 	buf_reset(&g->message);
