@@ -77,6 +77,33 @@ void *pb_grow(struct arena *a, void *array, size_t n, size_t size)
 	return array;
 }
 
+static void *at_offset(ProtobufCMessage *m, unsigned offset)
+{
+	return (char *)m + offset;
+}
+
+void *pb_slot(struct arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	void *member = at_offset(m, f->offset), *quantifier = at_offset(m, f->quantifier_offset);
+	size_t size = pb_type_size(f->type), *n = quantifier;
+	void **array = member;
+
+	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+		*array = pb_grow(a, *array, *n, size);
+		return (char *)*array + (*n)++ * size;
+	}
+	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
+		uint32_t *which = quantifier;
+		if (*which != f->id && f->type == PROTOBUF_C_TYPE_MESSAGE)
+			*array = NULL;
+		*which = f->id;
+	} else if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
+		   f->type != PROTOBUF_C_TYPE_MESSAGE) {
+		*(protobuf_c_boolean *)quantifier = 1;
+	}
+	return member;
+}
+
 static bool is_zero(const void *p, size_t n)
 {
 	static const char zero[8];

@@ -18,6 +18,8 @@
 /* Levels of nested messages that a message from outside may have: as deep as Go's and Java's parsers of Flyte's
  * clients go by default. */
 enum { PB_MAX_DEPTH = 100 };
+/* Our own messages wrap what came from outside, so they may nest deeper. */
+enum { PB_MAX_OWN_DEPTH = 200 };
 
 /* A message's size in memory is bounded too: 2 bytes of an empty message can become 120, so limits on received bytes
  * alone do not bound memory. Ordinary messages take 5 to 30 times their packed size. */
@@ -34,8 +36,8 @@ enum code pb_scan(const ProtobufCMessageDescriptor *desc, struct str in, struct 
  * Errors: INVALID_ARGUMENT as pb_scan, RESOURCE_EXHAUSTED above PB_MAX_UNPACKED_BYTES. `a` keeps what was unpacked. */
 enum code pb_unpack(const ProtobufCMessageDescriptor *desc, struct str in, struct arena *a, void **ret,
 		    struct err *err);
-/* The same for bytes that we packed ourselves and kept in our own tables: skips the check of texts.
- * Errors: DATA_LOSS. */
+/* The same for bytes that we packed ourselves and kept in our own tables: skips the check of texts, and lets them nest
+ * PB_MAX_OWN_DEPTH levels. Errors: DATA_LOSS. */
 enum code pb_unpack_own(const ProtobufCMessageDescriptor *desc, struct str in, struct arena *a, void **ret,
 			struct err *err);
 
@@ -44,7 +46,7 @@ void *pb_new(struct arena *a, const ProtobufCMessageDescriptor *desc);
 struct str pb_pack(const void *message, struct arena *a);
 void pb_pack_buf(const void *message, struct buf *b);
 size_t pb_size(const void *message);
-/* Deep copy (by pack and unpack); `message` nests at most PB_MAX_DEPTH levels. */
+/* Deep copy (by pack and unpack); `message` nests at most PB_MAX_OWN_DEPTH levels. */
 void *pb_clone(const void *message, struct arena *a);
 
 /* protobuf-c's allocator over an arena; valid as long as `a`. */
@@ -60,6 +62,9 @@ bool pb_field_is_map(const ProtobufCFieldDescriptor *f);
 /* The entries of a map field sorted by key (texts by their bytes), of equal keys only the last: free() the array. */
 const ProtobufCMessage **pb_map_sorted(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t *ret_n);
 
+/* Bytes of a value of this type in a message or an array. */
+size_t pb_type_size(ProtobufCType type);
+
 /* Is the field set? Follows oneofs, repeated counts, proto3 defaults. */
 bool pb_field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
@@ -74,6 +79,10 @@ void *pb_grow(struct arena *a, void *array, size_t n, size_t size);
 		(array) = pb_grow((a), (array), (n), sizeof *(array));                                                 \
 		&(array)[(n)++];                                                                                       \
 	})
+
+/* Where a value for the field goes, by the field's type: a new element of a repeated field, else the member, with its
+ * oneof's case or has-flag set (and a message of another case forgotten: NULL). For code that works by descriptors. */
+void *pb_slot(struct arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
 /* google.protobuf.Timestamp and Duration. */
 #include "google/protobuf/duration.h"

@@ -6,9 +6,6 @@
 /* Unpack what pb_pack just made: cannot fail. */
 void *pb_unpack_trusted(const ProtobufCMessageDescriptor *desc, struct str in, struct arena *a);
 
-/* Bytes of a field of this type in a message or an array. */
-size_t pb_type_size(ProtobufCType type);
-
 bool pb_is_map_entry(const ProtobufCMessageDescriptor *d, const char *field_name);
 
 /* Arrays that grow carry this in front. Arena memory is aligned to 16 bytes and the head takes 24, so an array at 8

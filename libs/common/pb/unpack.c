@@ -24,7 +24,7 @@ struct decoder {
 	const ProtobufCFieldDescriptor *field;
 	uint32_t tag;
 	size_t depth;
-	struct frame frames[PB_MAX_DEPTH + 1];
+	struct frame frames[PB_MAX_OWN_DEPTH + 1];
 };
 
 static const struct {
@@ -214,16 +214,7 @@ static void *place(struct decoder *d, struct frame *f, const uint8_t *tag_at)
 			soon = run_length(d, f->end, tag_at, (size_t)(d->at - tag_at));
 		return add_elements(d, f->msg, field, 1, soon);
 	}
-	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-		uint32_t *which = at_offset(f->msg, field->quantifier_offset);
-		if (*which != field->id && field->type == PROTOBUF_C_TYPE_MESSAGE)
-			*(void **)at_offset(f->msg, field->offset) = NULL;
-		*which = field->id;
-	} else if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->type != PROTOBUF_C_TYPE_STRING &&
-		   field->type != PROTOBUF_C_TYPE_MESSAGE) {
-		*(protobuf_c_boolean *)at_offset(f->msg, field->quantifier_offset) = 1;
-	}
-	return at_offset(f->msg, field->offset);
+	return pb_slot(d->arena, f->msg, field);
 }
 
 static void store_varint(void *to, ProtobufCType type, uint64_t v)
@@ -353,7 +344,7 @@ static bool enter_message(struct decoder *d, struct frame *f, const uint8_t *tag
 	ProtobufCMessage **to, *msg = NULL;
 	size_t len;
 
-	if (d->depth == PB_MAX_DEPTH)
+	if (d->depth == (d->own ? PB_MAX_OWN_DEPTH : PB_MAX_DEPTH))
 		return fail(d, "messages are nested too deeply");
 	if (f->msg) {
 		if (!(to = (ProtobufCMessage **)place(d, f, tag_at)))
