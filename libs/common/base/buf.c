@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,19 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 		b->data[b->len] = 0;
 	}
 	va_end(again);
+}
+
+void buf_double(struct buf *b, double d)
+{
+	if (!isfinite(d)) {
+		buf_adds(b, isnan(d) ? "NaN" : d > 0 ? "+Inf" : "-Inf");
+		return;
+	}
+	char text[40];
+	snprintf(text, sizeof text, "%.15g", d);
+	if (strtod(text, NULL) != d)
+		snprintf(text, sizeof text, "%.17g", d);
+	buf_adds(b, text);
 }
 
 /* RFC 8259 section 7: the short escape of a character, 0 if it has none. */

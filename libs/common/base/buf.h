@@ -27,6 +27,8 @@ void buf_addc(struct buf *b, char c);
 void buf_add_str(struct buf *b, struct str s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+/* A number that reads back as the same double: 0.1, 1e+22; NaN, +Inf, -Inf (which JSON lacks). */
+void buf_double(struct buf *b, double d);
 /* A JSON string with its quotes. Invalid UTF-8 becomes U+FFFD. */
 void buf_json_string(struct buf *b, struct str s);
 /* The text, NUL-terminated ("" when empty); borrowed. */

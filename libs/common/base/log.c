@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -46,27 +45,13 @@ bool log_enabled(enum log_level level)
 	return level >= __atomic_load_n(&least, __ATOMIC_RELAXED);
 }
 
-/* JSON knows no infinities; 17 digits give every other number back as it was. */
-static void add_double(struct buf *b, double d)
-{
-	if (!isfinite(d)) {
-		buf_adds(b, "null");
-		return;
-	}
-	char text[40];
-	snprintf(text, sizeof text, "%.15g", d);
-	if (strtod(text, NULL) != d)
-		snprintf(text, sizeof text, "%.17g", d);
-	buf_adds(b, text);
-}
-
 static void add_value(struct buf *b, const struct log_field *f)
 {
 	switch (f->kind) {
 	case LOG_FIELD_STR: buf_json_string(b, f->s); break;
 	case LOG_FIELD_INT: buf_printf(b, "%lld", (long long)f->i); break;
 	case LOG_FIELD_BOOL: buf_adds(b, f->i ? "true" : "false"); break;
-	case LOG_FIELD_DOUBLE: add_double(b, f->d); break;
+	case LOG_FIELD_DOUBLE: isfinite(f->d) ? buf_double(b, f->d) : buf_adds(b, "null"); break;
 	}
 }
 

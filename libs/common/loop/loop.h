@@ -28,7 +28,7 @@ void loop_timer_free(struct loop_timer *t);
 
 /* Watch a descriptor until freed (level-triggered). The descriptor stays the caller's. Loop thread only. */
 struct loop_io *loop_io_new(struct loop *l, const char *name, int fd, bool read, bool write,
-                            void (*fn)(int fd, bool readable, bool writable, void *arg), void *arg);
+			    void (*fn)(int fd, bool readable, bool writable, void *arg), void *arg);
 void loop_io_free(struct loop_io *io);
 
 DEFINE_CLEANUP(struct loop *, loop_free);

@@ -17,13 +17,13 @@ void metrics_free(struct metrics *m);
  * `name` are copied. Asking again for the same name and labels returns the same series. */
 struct metric *metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help);
 struct metric *metrics_gauge(struct metrics *m, const char *name, const char *labels, const char *help);
-/* Durations: count, sum and quantiles 0.5, 0.9, 0.99 over about the last minute, in seconds as `unit_us` says
- * (1 prints microseconds, 1000 milliseconds, 1000000 seconds). */
+/* Durations: count, sum and quantiles 0.5, 0.9, 0.99 over about the last minute (60 to 90 s), printed in units of
+ * `unit_us` (1: microseconds, 1000: milliseconds, 1000000: seconds). */
 struct metric *metrics_summary(struct metrics *m, const char *name, const char *labels, const char *help,
-                               int64_t unit_us);
+			       int64_t unit_us);
 /* A gauge that is read when printed. `fn` is called under the registry's lock. */
 void metrics_gauge_fn(struct metrics *m, const char *name, const char *labels, const char *help,
-                      double (*fn)(void *arg), void *arg);
+		      double (*fn)(void *arg), void *arg);
 
 /* NULL metrics are fine everywhere below: nothing happens. */
 void metric_add(struct metric *m, int64_t n);
