@@ -17,13 +17,14 @@ PLUGIN_SRC  = tools/protoc-gen-alula.c $(addprefix $(PLUGIN_PB)/,$(PLUGIN_PROTOS
 
 $(PLUGIN): tools/protoc-gen-alula.c proto/google/api/http.proto
 	@mkdir -p $(PLUGIN_PB)
-	protoc-c -Iproto --c_out=$(PLUGIN_PB) $(PLUGIN_PROTOS)
-	$(CC) $(PROTO_CFLAGS) -Wall -Wextra -I$(PLUGIN_PB) -o $@ $(PLUGIN_SRC) -lprotobuf-c
+	@echo "  CC tools/protoc-gen-alula.c"
+	@protoc-c -Iproto --c_out=$(PLUGIN_PB) $(PLUGIN_PROTOS)
+	@$(CC) $(PROTO_CFLAGS) -Wall -Wextra -I$(PLUGIN_PB) -o $@ $(PLUGIN_SRC) -lprotobuf-c
 
 $(PROTO_STAMP): $(PLUGIN) $(addprefix proto/,$(PROTOS))
 	@rm -rf $(B)/proto.new && mkdir -p $(B)/proto.new $(B)/proto
-	protoc-c -Iproto --c_out=$(B)/proto.new $(PROTOS) $(WKT)
-	protoc -Iproto --plugin=protoc-gen-alula=$(PLUGIN) --alula_out=$(B)/proto.new $(PROTOS) $(WKT)
+	@echo "  PROTOC proto/"; protoc-c -Iproto --c_out=$(B)/proto.new $(PROTOS) $(WKT)
+	@protoc -Iproto --plugin=protoc-gen-alula=$(PLUGIN) --alula_out=$(B)/proto.new $(PROTOS) $(WKT)
 	@cd $(B)/proto.new && find . -type f | while read -r f; do \
 	  cmp -s $$f ../proto/$$f || { mkdir -p ../proto/$${f%/*}; mv $$f ../proto/$$f; }; done
 	@rm -rf $(B)/proto.new; touch $@

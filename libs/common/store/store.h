@@ -15,10 +15,10 @@
 struct store;
 
 struct store_options {
-	const char *type;       /* "file" */
-	const char *root;       /* absolute directory, created if missing; Flyte's bucket/container */
-	int threads;            /* 0 for 4 */
-	bool durable;           /* fsync file and directory */
+	const char *type; /* "file" */
+	const char *root; /* absolute directory, created if missing; Flyte's bucket/container */
+	int threads;      /* 0 for 4 */
+	bool durable;     /* fsync file and directory */
 	/* Signed URLs: where admin serves them, and the key of their HMAC-SHA256 (at least 32 bytes). NULL: none. */
 	const char *public_url; /* "http://localhost:8088"; a request's own authority may replace it */
 	struct str secret;
@@ -39,6 +39,8 @@ void store_write(struct store *s, const char *uri, struct str data, store_done_f
 /* The same, waiting: for worker threads. */
 enum code store_get(struct store *s, const char *uri, size_t max_bytes, struct buf *ret, struct err *err);
 enum code store_put(struct store *s, const char *uri, struct str data, struct err *err);
+/* NOT_FOUND when it was not there. */
+enum code store_remove(struct store *s, const char *uri, struct err *err);
 /* Size in bytes; NOT_FOUND. */
 enum code store_stat(struct store *s, const char *uri, uint64_t *ret_bytes, struct err *err);
 /* Take over a finished temporary file (an upload) under `uri`, atomically. */
@@ -51,10 +53,10 @@ const char *store_upload_dir(const struct store *s);
  * `content_md5`: 16 bytes or empty. */
 enum store_op { STORE_GET, STORE_PUT };
 enum code store_sign(struct store *s, enum store_op op, const char *uri, int64_t expires_us, struct str content_md5,
-                     const char *authority, struct buf *ret, struct err *err);
-/* Check path and query of a request to such a URL: the URI that it allows. PERMISSION_DENIED (tampered),
- * DEADLINE_EXCEEDED -> told as PERMISSION_DENIED "expired at …", INVALID_ARGUMENT. *ret_md5 has 16 bytes if `has_md5`. */
+		     const char *authority, struct buf *ret, struct err *err);
+/* Check path and query of a request to such a URL: the URI that it allows. PERMISSION_DENIED (tampered or expired),
+ * INVALID_ARGUMENT, NOT_FOUND. *ret_md5 has 16 bytes if `has_md5`. */
 enum code store_verify(struct store *s, enum store_op op, const char *path, const char *query, int64_t now_us,
-                       struct buf *ret_uri, uint8_t ret_md5[16], bool *ret_has_md5, struct err *err);
+		       struct buf *ret_uri, uint8_t ret_md5[16], bool *ret_has_md5, struct err *err);
 
 DEFINE_CLEANUP(struct store *, store_free);
