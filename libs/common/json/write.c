@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 
 #include "google/protobuf/any.h"
 #include "google/protobuf/struct.h"
