@@ -14,42 +14,54 @@
 struct rpc_server;
 
 struct rpc_server_options {
-	const char *listen; /* "0.0.0.0:8089"; port 0 picks a free one */
+	const char *listen; /* "0.0.0.0:8089", "[::]:8089", ":8089" (all addresses); port 0 picks a free one */
 	const struct api *api;
-	int workers;               /* handler threads; 0 for 16 */
-	size_t max_receive_bytes;  /* a larger request is RESOURCE_EXHAUSTED; 0 for 64 MiB */
-	size_t quota_bytes;        /* memory of all calls in flight (grpc resource quota); 0 for 512 MiB */
-	struct metrics *metrics;   /* borrowed; NULL for none */
+	int workers;                /* handlers that may run at once; 0 for 16 */
+	size_t max_receive_bytes;   /* a larger request is RESOURCE_EXHAUSTED; 0 for 64 MiB */
+	size_t quota_bytes;         /* memory of all calls in flight (grpc resource quota); 0 for 512 MiB */
+	int max_calls;              /* under way at once; one more is RESOURCE_EXHAUSTED; 0 for 10,000 */
+	int64_t receive_timeout_us; /* for a request to arrive whole, else DEADLINE_EXCEEDED; 0 for two minutes */
+	struct metrics *metrics;    /* borrowed; NULL for none */
+	/* Services with worker threads of their own, so that what takes long does not hold up the others: full names,
+	 * ended by NULL; borrowed. NULL for none. */
+	const char *const *slow_services;
+	int slow_workers; /* 0 for 4 */
 };
 
-/* Listens and serves. Errors: UNAVAILABLE naming the address when the port is taken or not allowed. */
+/* Listens and serves. The api must outlive the server. Errors: UNAVAILABLE naming the address when the port is taken or
+ * not allowed. A request that arrives slowly, or not at all, holds no worker; pings of idle clients are permitted from
+ * one a second on. */
 enum code rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret, struct err *err);
 int rpc_server_port(const struct rpc_server *s);
 /* What health answers: SERVING or NOT_SERVING, for "" and for every bound service. NOT_SERVING at first. */
 void rpc_server_set_serving(struct rpc_server *s, bool serving);
-/* Drain: NOT_SERVING, no new calls, `grace_us` for those under way, cancel the rest, free everything. NULL is fine. */
+/* Drain: NOT_SERVING, no new calls, `grace_us` for those under way, cancel the rest, free everything. NULL is fine.
+ * A handler is not interrupted: this returns when the last one has. */
 void rpc_server_stop(struct rpc_server *s, int64_t grace_us);
 
 struct rpc_channel;
 struct rpc_channel_options {
-	const char *target;        /* "host:port" or "dns:///host:port" */
-	size_t max_receive_bytes;  /* 0 for 64 MiB */
+	const char *target;       /* "host:port" or "dns:///host:port" */
+	const char *name;         /* who answers there ("admin"), for error texts; NULL for none */
+	size_t max_receive_bytes; /* 0 for 64 MiB */
 	/* Called for each call to add metadata (authorization, …); NULL for none. */
 	void (*credentials)(void *arg, struct arena *a, const char **ret_key, const char **ret_value);
 	void *credentials_arg;
 };
+/* Connects when the first call is made, and again whenever it must; never through an HTTP proxy. Thread-safe. */
 struct rpc_channel *rpc_channel_new(const struct rpc_channel_options *options);
 void rpc_channel_free(struct rpc_channel *c); /* no call may be under way */
 
-/* One unary call: the response is guarded, unpacked into `a`. Errors: the server's status and text; UNAVAILABLE when
- * not connected; DEADLINE_EXCEEDED after timeout_us. */
+/* One unary call: the response is guarded, unpacked into `a`. Errors: the server's status and text; UNAVAILABLE at once
+ * when not connected ("cannot reach admin at host:port: …"); DEADLINE_EXCEEDED after timeout_us (INT64_MAX for no
+ * deadline); DATA_LOSS when the response does not parse. */
 enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const void *in, int64_t timeout_us,
-                   struct arena *a, void **ret, struct err *err);
+		   struct arena *a, void **ret, struct err *err);
 
 /* Streams of either direction. Sending and receiving may be done by two threads at once. */
 struct rpc_stream;
 enum code rpc_stream_open(struct rpc_channel *c, const struct pb_method *method, int64_t timeout_us,
-                          struct rpc_stream **ret, struct err *err);
+			  struct rpc_stream **ret, struct err *err);
 enum code rpc_stream_send(struct rpc_stream *s, const void *message, struct err *err);
 enum code rpc_stream_close_send(struct rpc_stream *s, struct err *err);
 /* OUT_OF_RANGE once the server has ended the stream with OK; its status otherwise. */
