@@ -1,6 +1,7 @@
 #include "metrics/summary.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 enum { SUB_BITS = 4, SUBS = 1 << SUB_BITS };
 
