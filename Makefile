@@ -6,7 +6,7 @@ B    ?= build/$(MODE)
 CC          ?= gcc
 PROTO_CFLAGS = -std=gnu17 -O2 -g -w
 WARN_CFLAGS  = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-               -Wwrite-strings -Wvla -Wformat=2 -Wno-format-nonliteral
+ -Wvla -Wformat=2 -Wno-format-nonliteral
 BASE_CFLAGS  = -std=gnu17 -g -pthread -fno-omit-frame-pointer -D_GNU_SOURCE
 MODE_CFLAGS.debug    = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 MODE_CFLAGS.asan     = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -DALULA_SANITIZE
