@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "http/server.h"
+#include "http/private.h"
 
 static void name_peer(struct http_connection *c)
 {

@@ -1,5 +1,5 @@
 /* One request through its stages: target, headers, body, worker, response. */
-#include "http/server.h"
+#include "http/private.h"
 
 /* Answer with this instead of a handler's response. */
 static void refuse(struct http_exchange *x, int status, const char *text)

@@ -1,5 +1,5 @@
 /* What a handler asks of a request: headers and query pairs. */
-#include "http/server.h"
+#include "http/private.h"
 
 const char *http_header(const struct http_request *rq, const char *name)
 {

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "http/private.h"
 
 void http_response_header(struct http_response *rs, const char *name, const char *value)
 {

@@ -1,5 +1,5 @@
 /* Which route takes a request. A handful of routes: a scan is quicker than a tree. */
-#include "http/server.h"
+#include "http/private.h"
 
 /* How well `route` fits `path`: 0 not at all; an exact route fits better than a prefix of the same length. */
 static size_t fit(const struct http_route *route, const char *path)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "http/private.h"
 
 enum {
 	SPARE_FILES = 512, /* for everything but connections: database, files, bus */

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http/server.h"
+#include "http/private.h"
 
 static const char prefix[] = ".upload-";
 

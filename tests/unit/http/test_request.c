@@ -1,6 +1,6 @@
 /* Routes, targets and queries, without a server. */
 #include "client.h"
-#include "http/server.h"
+#include "http/private.h"
 
 static void nothing(struct http_request *rq, struct http_response *rs)
 {
