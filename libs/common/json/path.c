@@ -26,6 +26,17 @@ static const char *text_read(struct str s, struct arena *a, char **ret)
 static const char *message_read(const ProtobufCMessageDescriptor *desc, struct str s, struct arena *a,
 				ProtobufCMessage **ret);
 
+/* By name or number; grpc-gateway takes no number that the enum lacks. */
+static const char *enum_value_read(const ProtobufCEnumDescriptor *desc, struct str s, int32_t *ret)
+{
+	if (enum_read(desc, s, ret))
+		return NULL;
+	const char *wrong = number_read(PROTOBUF_C_TYPE_ENUM, s, ret);
+	if (!wrong && !protobuf_c_enum_descriptor_get_value(desc, *ret))
+		wrong = "no value of the enum has this number";
+	return wrong;
+}
+
 /* NULL, or what is wrong. */
 static const char *scalar_read(const ProtobufCFieldDescriptor *f, struct str s, struct arena *a, void *ret)
 {
@@ -39,7 +50,7 @@ static const char *scalar_read(const ProtobufCFieldDescriptor *f, struct str s, 
 			return "true or false is expected";
 		*(protobuf_c_boolean *)ret = yes;
 		return NULL;
-	case PROTOBUF_C_TYPE_ENUM: return enum_read(f->descriptor, s, ret) ? NULL : number_read(f->type, s, ret);
+	case PROTOBUF_C_TYPE_ENUM: return enum_value_read(f->descriptor, s, ret);
 	case PROTOBUF_C_TYPE_MESSAGE: return message_read(f->descriptor, s, a, ret);
 	default: return number_read(f->type, s, ret);
 	}
