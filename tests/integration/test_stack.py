@@ -74,7 +74,7 @@ def test_the_delay_of_restarts_grows(fake):
     for _ in range(4):
         fake.kill("propeller")
     # 0.1 + 0.2 + 0.4 + 0.8 s
-    assert 1.5 < time.monotonic() - start < 6
+    assert 1.5 < time.monotonic() - start < 20
     assert fake.restarts("propeller") == 4
 
 
