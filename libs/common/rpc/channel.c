@@ -106,7 +106,8 @@ enum code status_code(const struct rpc_channel *c, const struct pb_method *metho
 	if (code == UNAVAILABLE && !from_peer(st))
 		return err_set(err, code, "cannot reach %s%s%s: %.*s", c->name ? c->name : "", c->name ? " at " : "",
 			       c->target, STR_ARG(text));
-	if (code == DEADLINE_EXCEEDED && !from_peer(st))
+	/* Whichever side's clock is first says it in these words. */
+	if (code == DEADLINE_EXCEEDED && (!from_peer(st) || str_is(text, "Deadline Exceeded")))
 		return err_set(err, code, "%s: no answer from %s in time", method->path, c->name ? c->name : c->target);
 	if (text.len == 0)
 		return err_set(err, code, "%s failed (%s)", method->path, code_name(code));
