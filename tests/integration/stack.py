@@ -1,13 +1,15 @@
 """Private stacks for tests: a directory and free ports of their own, driven by tools/stack as `make up` does.
 
-    stack.channel()             a grpc channel to admin            stack.pid("propeller")
+    stack.admin                 stub of flyteidl's AdminService    stack.pid("propeller")
     stack.http("/api/v1/...")   a requests.Response                stack.kill("propeller")     SIGKILL; it is restarted
     stack.sql("SELECT ...")     rows                               stack.pause/resume(name)    SIGSTOP, SIGCONT
     stack.nats_url              for nats-py                        stack.stop/start(name)      ended and held; let go
+    stack.stub(Stub, "admin-2") any stub, of any admin             stack.kill_and_hold(name)   SIGKILL, stays down
 
 A sanitizer's report in any log fails the test that tears the stack down.
 """
 import contextlib
+import functools
 import json
 import os
 import re
@@ -72,6 +74,8 @@ class Stack:
         for c in self._channels:
             c.close()
         self._channels = []
+        self.__dict__.pop("admin", None)
+        self.__dict__.pop("data_proxy", None)
         self.run("down")
 
     # Where it serves.
@@ -105,6 +109,20 @@ class Stack:
         channel = grpc.insecure_channel(f"127.0.0.1:{self.port(name + '.grpc')}", options=list(options))
         self._channels.append(channel)
         return channel
+
+    def stub(self, kind, name="admin"):
+        """A stub of flyteidl.service.*_pb2_grpc on a channel of its own."""
+        return kind(self.channel(name))
+
+    @functools.cached_property
+    def admin(self):
+        from flyteidl.service.admin_pb2_grpc import AdminServiceStub
+        return self.stub(AdminServiceStub)
+
+    @functools.cached_property
+    def data_proxy(self):
+        from flyteidl.service.dataproxy_pb2_grpc import DataProxyServiceStub
+        return self.stub(DataProxyServiceStub)
 
     def http(self, path, method="GET", name="admin", timeout=30, **kwargs):
         return requests.request(method, f"http://127.0.0.1:{self.port(name + '.http')}{path}", timeout=timeout, **kwargs)

@@ -1,10 +1,10 @@
-"""Fixtures of the integration tests: `stack` is shared by a session, `new_stack` makes one for a test that breaks it."""
+"""Fixtures of the integration and conformance tests: `stack` is shared by a session, `new_stack` makes one for a test that breaks it."""
 import os
 import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "integration"))
 from stack import Stack  # noqa: E402
 
 
