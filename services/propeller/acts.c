@@ -1,6 +1,7 @@
 #include "acts.h"
 
 #include "base/base.h"
+#include "flyte/shard.h"
 #include "pb/pb.h"
 #include "timers.h"
 #include "values.h"
@@ -112,13 +113,22 @@ static void store_outputs(struct acts *a, const struct action *action)
 
 /* ---- one action ---- */
 
+static enum attempt_origin origin_of(const struct propeller *p, int64_t execution, bool restarted)
+{
+	if (!restarted)
+		return ATTEMPT_NEW;
+	return atomic_load(&p->foreign) >> execution_shard(execution) & 1 ? ATTEMPT_FOREIGN : ATTEMPT_RELOADED;
+}
+
 static void act(struct acts *a, const struct action *action, bool restarted)
 {
 	struct attempt_id id = {action->execution, action->node, action->attempt};
 	struct item *item;
 
 	switch (action->kind) {
-	case ACTION_START_ATTEMPT: process_executor.start(a->process, id, action->start, restarted); break;
+	case ACTION_START_ATTEMPT:
+		process_executor.start(a->process, id, action->start, origin_of(a->p, action->execution, restarted));
+		break;
 	case ACTION_ABORT_ATTEMPT: process_executor.abort(a->process, id); break;
 	case ACTION_SET_TIMER:
 		timers_add(a->timers, (struct timer){action->at_us, action->execution, action->timer, action->node,
@@ -127,6 +137,7 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	case ACTION_STORE_OUTPUTS: store_outputs(a, action); break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
+		process_executor.done(a->process, action->execution);
 		/* Only now: actions before this one still looked at the execution's state. */
 		item = item_new(ITEM_FORGET);
 		item->execution = action->execution;

@@ -33,16 +33,24 @@ struct executor_host {
 
 struct executor;
 
+/* Where an attempt that is to be started comes from. */
+enum attempt_origin {
+	ATTEMPT_NEW,      /* just decided: nobody has started it */
+	ATTEMPT_RELOADED, /* from the journal of this host: an earlier process may have started it here */
+	ATTEMPT_FOREIGN,  /* from the journal of another host: if it ran, it ran there */
+};
+
 struct executor_kind {
 	const char *name; /* "process" */
 	/* `config` is the propeller's whole configuration struct (propeller.h). */
 	enum code (*open)(const struct executor_host *host, const void *config, struct executor **ret, struct err *err);
-	/* Start the attempt, or, when it has been started before (by this process or an earlier one), find it again:
-	 * running: watch it; finished: report; gone: report lost (system error). Everything in `a` is borrowed for the
-	 * call. `restarted`: this comes from engine_pending, so an earlier process may have started it. */
-	void (*start)(struct executor *x, struct attempt_id id, const struct attempt *a, bool restarted);
+	/* Start the attempt, or, unless it is new, find it again: running: watch it; finished: report; gone: report
+	 * lost (system error). Everything in `a` is borrowed for the call. */
+	void (*start)(struct executor *x, struct attempt_id id, const struct attempt *a, enum attempt_origin origin);
 	/* Stop it for good, if it is there. */
 	void (*abort)(struct executor *x, struct attempt_id id);
+	/* The execution is over: remove what is left of its attempts. */
+	void (*done)(struct executor *x, int64_t execution);
 	/* Let go without stopping anything: running attempts are found again by the next process. */
 	void (*close)(struct executor *x);
 };

@@ -64,6 +64,8 @@ struct propeller {
 	uint64_t epoch;
 	_Atomic uint64_t owned; /* bit n: shard n is loaded and ours */
 
+	_Atomic uint64_t foreign; /* bit n: shard n was last run on another host */
+
 	struct known *known;
 	struct acts *acts;
 	struct core *core;

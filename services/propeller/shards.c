@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "flyte/shard.h"
@@ -33,7 +34,12 @@ static const struct db_stmt FREE_ORPHANS = {
 	"UPDATE shards SET owner = NULL WHERE owner IS NOT NULL AND owner NOT IN (SELECT name FROM propellers)",
 };
 static const struct db_stmt COUNT_LIVE = {"propellers_count", "SELECT count(*) FROM propellers"};
-static const struct db_stmt MINE = {"shards_mine", "SELECT shard FROM shards WHERE owner = $1"};
+/* A shard keeps the host it last ran on: attempts that run elsewhere cannot be found again here. */
+static const struct db_stmt MINE = {
+	"shards_mine",
+	"WITH old AS (SELECT shard, host FROM shards WHERE owner = $1 FOR UPDATE) "
+	"UPDATE shards SET host = $2 FROM old WHERE shards.shard = old.shard RETURNING old.shard, old.host",
+};
 static const struct db_stmt CLAIM = {
 	"shards_claim",
 	"WITH me AS MATERIALIZED (SELECT 1 FROM propellers WHERE name = $1 AND epoch = $2 FOR KEY SHARE), "
@@ -49,6 +55,7 @@ enum { BEATS_PER_LEASE = 4 };
 
 struct shards {
 	struct propeller *p;
+	char host[256];
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -58,8 +65,8 @@ struct shards {
 	struct metric *owned;
 };
 
-static enum code query_shards(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
-			      uint64_t *ret, struct err *err)
+static enum code take_shards(struct shards *s, struct db *db, const struct db_stmt *stmt, size_t n,
+			     const struct db_param *params, uint64_t *ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	enum code c = db_query_params(db, stmt, n, params, &rows, err);
@@ -67,8 +74,14 @@ static enum code query_shards(struct db *db, const struct db_stmt *stmt, size_t 
 	if (c)
 		return c;
 	*ret = 0;
-	for (size_t i = 0; i < db_rows_count(rows); i++)
-		*ret |= UINT64_C(1) << (db_get_i64(rows, i, 0) & 63);
+	for (size_t i = 0; i < db_rows_count(rows); i++) {
+		uint64_t bit = UINT64_C(1) << (db_get_i64(rows, i, 0) & 63);
+		*ret |= bit;
+		if (db_is_null(rows, i, 1) || str_is(db_get_str(rows, i, 1), s->host))
+			atomic_fetch_and(&s->p->foreign, ~bit);
+		else
+			atomic_fetch_or(&s->p->foreign, bit);
+	}
 	return OK;
 }
 
@@ -116,8 +129,9 @@ static enum code claim(struct shards *s, struct db *db, unsigned share, struct e
 
 	if (have >= share)
 		return OK;
-	struct db_param params[] = {db_text(s->p->name), db_i64((int64_t)s->p->epoch), db_i64(share - have)};
-	enum code c = query_shards(db, &CLAIM, ARRAY_SIZE(params), params, &more, err);
+	struct db_param params[] = {db_text(s->p->name), db_i64((int64_t)s->p->epoch), db_i64(share - have),
+				    db_text(s->host)};
+	enum code c = take_shards(s, db, &CLAIM, ARRAY_SIZE(params), params, &more, err);
 	if (c)
 		return c;
 	if (more) {
@@ -226,6 +240,7 @@ struct shards *shards_new(struct propeller *p)
 	struct shards *s = x_calloc(1, sizeof *s);
 
 	s->p = p;
+	gethostname(s->host, sizeof s->host - 1);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->wake, NULL);
 	s->owned = metrics_gauge(p->metrics, "propeller:shards:owned", NULL, "Shards that this propeller runs.");
@@ -243,8 +258,8 @@ enum code shards_register(struct shards *s, struct err *err)
 	if (c)
 		return c;
 	s->p->epoch = (uint64_t)db_get_i64(rows, 0, 0);
-	struct db_param name = db_text(s->p->name);
-	return query_shards(db, &MINE, 1, &name, &s->claimed, err);
+	struct db_param params[] = {db_text(s->p->name), db_text(s->host)};
+	return take_shards(s, db, &MINE, ARRAY_SIZE(params), params, &s->claimed, err);
 }
 
 void shards_start(struct shards *s)

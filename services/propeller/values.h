@@ -13,3 +13,6 @@ typedef void (*values_fn)(void *arg, enum code code, struct str literals, const 
 /* `values` are copied; they need not outlive the call. `max_bytes` bounds each file. */
 void values_collect(struct store *store, const struct value_ref *values, size_t n, size_t max_bytes, values_fn fn,
 		    void *arg);
+
+/* A copy whose everything is in `a`. */
+const struct value_ref *values_copy(const struct value_ref *values, size_t n, struct arena *a);

@@ -12,7 +12,8 @@ CREATE TABLE propellers (
 
 CREATE TABLE shards (
     shard integer PRIMARY KEY,
-    owner text
+    owner text,
+    host text -- where its attempts run
 );
 INSERT INTO shards (shard) SELECT generate_series(0, 63);
 

@@ -1,0 +1,217 @@
+/* The process executor: container commands as local processes, each under a shim that outlives propeller.
+ *
+ *   start -> wait for a slot -> put the inputs together, write inputs.pb -> spawn the shim -> watch it -> read what the
+ * task wrote -> tell the engine. After a restart an attempt is found again by its directory.
+ *
+ * Everything here runs on the loop; the store's threads come back by loop_post. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attempt_dir.h"
+#include "process.h"
+#include "values.h"
+
+/* ---- start ---- */
+
+static const char *log_path_of(struct run *r, const struct attempt *a)
+{
+	const CoreWorkflowExecutionIdentifier *id = a->command->id;
+
+	return arena_printf(r->arena, "logs/%s/%s/%s/%s-%u.log", id->project, id->domain, id->name, a->node_unique_id,
+			    a->attempt);
+}
+
+static const struct value_ref *copy_inputs(struct run *r, const struct attempt *a)
+{
+	return values_copy(a->inputs, a->n_inputs, r->arena);
+}
+
+static struct run *run_new(struct executor *x, struct attempt_id id, const struct attempt *a)
+{
+	struct arena *arena = arena_new(4096);
+	struct run *r = arena_new_of(arena, struct run);
+	const CoreTaskTemplate *task = a->task;
+
+	r->x = x;
+	r->id = id;
+	r->arena = arena;
+	r->pidfd = -1;
+	r->key = x_printf("%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
+	r->dir = arena_printf(arena, "%s/%s", x->dir, r->key);
+	const char *log = log_path_of(r, a);
+	r->log_path = arena_printf(arena, "%s/%s", store_root(x->host.store), log);
+	r->log_uri = *x->config->log_url ? arena_printf(arena, "%s/%s", x->config->log_url, log)
+					 : arena_printf(arena, "file://%s", r->log_path);
+	r->inputs_uri = arena_strdup(arena, a->inputs_uri);
+	r->output_prefix = arena_strdup(arena, a->output_prefix);
+	r->inputs = copy_inputs(r, a);
+	r->n_inputs = a->n_inputs;
+	r->deadline_us = a->deadline_us;
+	r->eager = task->metadata && task->metadata->is_eager;
+	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
+	map_put(x->runs, str_of(r->key), r);
+	return r;
+}
+
+static void process_start(struct executor *x, struct attempt_id id, const struct attempt *a, enum attempt_origin origin)
+{
+	char key[64];
+	struct err err;
+
+	snprintf(key, sizeof key, "%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
+	if (map_get(x->runs, str_of(key)))
+		return;
+	struct run *r = run_new(x, id, a);
+	if (origin != ATTEMPT_NEW && run_find_again(r))
+		return;
+	if (origin == ATTEMPT_FOREIGN) {
+		metric_add(x->lost, 1);
+		run_fail(r, "Interrupted", "The attempt ran on another host, whose propeller is gone.", true);
+		run_free(r);
+		return;
+	}
+	if (task_spec_make(x->config, a, r->arena, &r->spec, &err) != OK) {
+		run_fail(r, "BadTaskSpecification", err.text, false);
+		run_free(r);
+		return;
+	}
+	run_wait_for_slot(r);
+}
+
+static void process_abort(struct executor *x, struct attempt_id id)
+{
+	char key[64];
+
+	snprintf(key, sizeof key, "%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
+	struct run *r = map_get(x->runs, str_of(key));
+	if (!r)
+		return;
+	r->aborted = true;
+	if (r->state == RUNNING) {
+		run_stop(r);
+	} else if (r->state == WAITING) {
+		run_leave_queue(r);
+		run_free(r);
+	}
+}
+
+static void process_done(struct executor *x, int64_t execution)
+{
+	if (u64map_remove(x->used, (uint64_t)execution))
+		process_throw_away(x, x_printf("%s/%lld", x->dir, (long long)execution));
+}
+
+/* ---- open and close ---- */
+
+static void *cleaner_thread(void *arg)
+{
+	struct executor *x = arg;
+	char *path;
+
+	pthread_setname_np(pthread_self(), "cleaner");
+	while (queue_pop(x->rubbish, (void **)&path, 1, -1) == 1) {
+		attempt_dir_remove(path);
+		free(path);
+	}
+	return NULL;
+}
+
+/* The shim lies beside this program unless configured. */
+static enum code find_shim(struct executor *x, struct err *err)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (*x->config->process_shim) {
+		x->shim = x_strdup(x->config->process_shim);
+	} else {
+		self[MAX(n, 0)] = '\0';
+		char *slash = strrchr(self, '/');
+		x->shim = x_printf("%.*s/alula-shim", slash ? (int)(slash - self) : 0, self);
+	}
+	if (access(x->shim, X_OK) != 0)
+		return err_set(err, NOT_FOUND, "plugins.process.shim: %s: %s", x->shim, strerror(errno));
+	return OK;
+}
+
+static enum code open_dir(struct executor *x, struct err *err)
+{
+	x->dir = x_strdup(x->config->process_dir);
+	attempt_dir_make_parents(x->dir);
+	if (mkdir(x->dir, 0755) != 0 && errno != EEXIST)
+		return err_set(err, PERMISSION_DENIED, "plugins.process.dir: cannot make %s: %s", x->dir,
+			       strerror(errno));
+	if (access(x->dir, W_OK | X_OK) != 0)
+		return err_set(err, PERMISSION_DENIED, "plugins.process.dir: cannot write to %s: %s", x->dir,
+			       strerror(errno));
+	return OK;
+}
+
+static void process_close(struct executor *x)
+{
+	size_t it = 0;
+	struct str key;
+	void *value;
+
+	if (!x)
+		return;
+	if (x->rubbish) {
+		queue_close(x->rubbish);
+		pthread_join(x->cleaner, NULL);
+		queue_free(x->rubbish);
+	}
+	while (map_next(x->runs, &it, &key, &value)) {
+		struct run *r = value;
+		loop_io_free(r->io);
+		if (r->pidfd >= 0)
+			close(r->pidfd);
+		free(r->key);
+		arena_free(r->arena);
+	}
+	map_free(x->runs);
+	u64map_free(x->used);
+	free(x->shim);
+	free(x->dir);
+	free(x);
+}
+
+static enum code process_open(const struct executor_host *host, const void *config, struct executor **ret,
+			      struct err *err)
+{
+	struct executor *x = x_calloc(1, sizeof *x);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	x->host = *host;
+	x->config = config;
+	x->last = &x->first;
+	x->slots = x->config->process_slots ? (size_t)x->config->process_slots : (size_t)MAX(cores, 1) * 2;
+	x->runs = map_new();
+	x->used = u64map_new();
+	x->running = metrics_gauge(host->metrics, "propeller:process:running", NULL, "Attempts that run as processes.");
+	x->waiting = metrics_gauge(host->metrics, "propeller:process:waiting", NULL, "Attempts that wait for a slot.");
+	x->spawned = metrics_counter(host->metrics, "propeller:process:spawned", NULL, "Processes started.");
+	x->lost = metrics_counter(host->metrics, "propeller:process:lost", NULL, "Attempts whose end nobody saw.");
+	enum code c = find_shim(x, err);
+	if (!c)
+		c = open_dir(x, err);
+	if (c) {
+		process_close(x);
+		return c;
+	}
+	x->rubbish = queue_new("cleaner", 65536);
+	pthread_create(&x->cleaner, NULL, cleaner_thread, x);
+	*ret = x;
+	return OK;
+}
+
+const struct executor_kind process_executor = {
+	.name = "process",
+	.open = process_open,
+	.start = process_start,
+	.abort = process_abort,
+	.done = process_done,
+	.close = process_close,
+};

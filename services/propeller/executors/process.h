@@ -1,0 +1,56 @@
+/* Shared by the process executor's files. */
+#pragma once
+#include <sys/types.h>
+
+#include "base/base.h"
+#include "executor.h"
+#include "propeller.h"
+#include "results.h"
+#include "task_spec.h"
+
+struct run {
+	struct executor *x;
+	struct attempt_id id;
+	struct arena *arena;
+	enum { WAITING, PREPARING, RUNNING, READING } state;
+	bool aborted, holds_slot, outputs_declared;
+	char *key; /* "<execution>/<node>-<attempt>" */
+	const char *dir, *log_path, *log_uri, *inputs_uri, *output_prefix;
+	const struct value_ref *inputs; /* while WAITING */
+	size_t n_inputs;
+	int64_t deadline_us, started_us;
+	bool eager;
+	struct task_spec spec;
+	pid_t shim;
+	int pidfd;
+	struct loop_io *io;
+	struct results_request results;
+	struct err failure; /* why preparing failed */
+	struct run *next;   /* in the queue for a slot */
+};
+
+struct executor {
+	struct executor_host host;
+	const struct propeller_config *config;
+	char *shim, *dir;
+	struct map *runs;          /* key -> run */
+	struct u64map *used;       /* executions with a directory */
+	struct run *first, **last; /* waiting for a slot */
+	size_t slots, busy;
+	struct queue *rubbish; /* paths to remove */
+	pthread_t cleaner;
+	struct metric *running, *waiting, *spawned, *lost;
+};
+
+/* process_slots.c */
+void run_free(struct run *r); /* gives its slot to the next */
+void run_wait_for_slot(struct run *r);
+void run_leave_queue(struct run *r);
+void process_throw_away(struct executor *x, char *path); /* malloc'd; removed later */
+
+/* process_run.c */
+void run_prepare(struct run *r);    /* its slot is there: inputs, shim */
+bool run_find_again(struct run *r); /* an earlier process started it; false if there is nothing to find */
+void run_stop(struct run *r);
+/* The attempt failed before its task could say anything. */
+void run_fail(struct run *r, const char *code, const char *message, bool system);

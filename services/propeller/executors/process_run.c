@@ -1,0 +1,297 @@
+/* One attempt as a process: inputs, shim, results. Loop thread, but for what says otherwise. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attempt_dir.h"
+#include "pb/pb.h"
+#include "process.h"
+#include "values.h"
+
+/* Before anybody raised it: what tasks get. */
+static rlim_t original_nofile;
+__attribute__((constructor)) static void remember_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		original_nofile = limit.rlim_cur;
+}
+
+/* ---- telling the engine ---- */
+
+static void feed_finished(struct run *r, const AlulaAttemptFinished *finished)
+{
+	AlulaAttemptFinished copy = *finished;
+	AlulaInput in = ALULA_INPUT_INIT;
+
+	copy.node = r->id.node;
+	copy.attempt = r->id.attempt;
+	copy.started_at_us = r->started_us;
+	in.execution = r->id.execution;
+	in.input_case = ALULA_INPUT_INPUT_ATTEMPT_FINISHED;
+	in.attempt_finished = &copy;
+	r->x->host.feed(r->x->host.arg, &in);
+}
+
+static void feed_started(struct run *r)
+{
+	AlulaAttemptStarted started = ALULA_ATTEMPT_STARTED_INIT;
+	CoreTaskLog log = CORE_TASK_LOG_INIT, *logs[] = {&log};
+	AlulaInput in = ALULA_INPUT_INIT;
+	char host[256] = "";
+
+	gethostname(host, sizeof host - 1);
+	log.uri = (char *)r->log_uri;
+	log.name = "Logs";
+	log.message_format = CORE_TASK_LOG_MESSAGE_FORMAT_UNKNOWN;
+	started.node = r->id.node;
+	started.attempt = r->id.attempt;
+	started.logs = logs;
+	started.n_logs = 1;
+	started.host = host;
+	in.execution = r->id.execution;
+	in.input_case = ALULA_INPUT_INPUT_ATTEMPT_STARTED;
+	in.attempt_started = &started;
+	r->x->host.feed(r->x->host.arg, &in);
+}
+
+void run_fail(struct run *r, const char *code, const char *message, bool system)
+{
+	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
+	AlulaAttemptError outcome = ALULA_ATTEMPT_ERROR_INIT;
+	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
+
+	error.code = (char *)code;
+	error.message = (char *)message;
+	error.kind = system ? CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM : CORE_EXECUTION_ERROR_ERROR_KIND_USER;
+	outcome.error = &error;
+	outcome.system = outcome.recoverable = system;
+	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
+	finished.error = &outcome;
+	feed_finished(r, &finished);
+}
+
+/* ---- reading what the task left ---- */
+
+static void results_posted(void *arg)
+{
+	struct run *r = arg;
+
+	process_throw_away(r->x, x_printf("%s/work", r->dir));
+	run_free(r);
+}
+
+/* On a thread of the store. */
+static void on_results(void *arg, const AlulaAttemptFinished *finished)
+{
+	struct run *r = arg;
+
+	feed_finished(r, finished);
+	loop_post(r->x->host.loop, results_posted, r);
+}
+
+static void read_results(struct run *r)
+{
+	struct attempt_status status;
+
+	attempt_dir_status(r->dir, &status);
+	if (status.how == ENDED_LOST)
+		metric_add(r->x->lost, 1);
+	if (r->aborted) {
+		results_posted(r);
+		return;
+	}
+	r->state = READING;
+	r->results = (struct results_request){
+		.store = r->x->host.store,
+		.output_prefix = r->output_prefix,
+		.log_path = r->log_path,
+		.outputs_declared = r->outputs_declared,
+		.max_bytes = (size_t)r->x->config->max_output_bytes,
+		.inline_bytes = (size_t)r->x->config->inline_bytes,
+		.status = status,
+		.fn = on_results,
+		.arg = r,
+	};
+	results_read(&r->results);
+}
+
+/* ---- the shim ---- */
+
+static void on_shim_end(int fd, bool readable, bool writable, void *arg)
+{
+	struct run *r = arg;
+
+	(void)fd;
+	(void)readable;
+	(void)writable;
+	waitpid(r->shim, NULL, WNOHANG); /* not our child after a restart: no matter */
+	loop_io_free(r->io);
+	r->io = NULL;
+	metric_add(r->x->running, -1);
+	read_results(r);
+}
+
+static bool watch(struct run *r, pid_t shim)
+{
+	r->shim = shim;
+	r->pidfd = pidfd_open(shim, 0);
+	if (r->pidfd < 0)
+		return false;
+	r->state = RUNNING;
+	metric_add(r->x->running, 1);
+	r->io = loop_io_new(r->x->host.loop, "shim", r->pidfd, true, false, on_shim_end, r);
+	return true;
+}
+
+static pid_t spawn_shim(struct executor *x, const char *dir, const char *token, struct err *err)
+{
+	char *argv[] = {x->shim, (char *)dir, (char *)token, NULL}, *env[] = {NULL};
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	pid_t pid = 0;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	int e = posix_spawn(&pid, x->shim, NULL, &attr, argv, env);
+	posix_spawnattr_destroy(&attr);
+	if (e)
+		err_set(err, UNAVAILABLE, "cannot start %s: %s", x->shim, strerror(e));
+	return e ? 0 : pid;
+}
+
+static void add_text(struct buf *b, const char *text)
+{
+	buf_add(b, text, strlen(text) + 1);
+}
+
+static void pack_spec(const struct run *r, struct buf *b)
+{
+	buf_printf(b, "%lld", (long long)(r->deadline_us == INT64_MAX ? 0 : r->deadline_us));
+	buf_addc(b, '\0');
+	buf_printf(b, "%lld", (long long)r->x->config->process_kill_grace_us);
+	buf_addc(b, '\0');
+	buf_printf(b, "%llu", (unsigned long long)original_nofile);
+	buf_addc(b, '\0');
+	add_text(b, r->log_path);
+	buf_printf(b, "%zu", r->spec.argc);
+	buf_addc(b, '\0');
+	for (size_t i = 0; i < r->spec.argc; i++)
+		add_text(b, r->spec.argv[i]);
+	for (size_t i = 0; i < r->spec.n_env; i++)
+		add_text(b, r->spec.env[i]);
+}
+
+static void start_shim(struct run *r)
+{
+	auto_mem char *token =
+		x_printf("%llu-%016llx", (unsigned long long)r->x->host.epoch, (unsigned long long)random_u64());
+	auto_buf struct buf spec = {0};
+	struct err err;
+
+	attempt_dir_make_parents(r->log_path);
+	pack_spec(r, &spec);
+	u64map_put(r->x->used, (uint64_t)r->id.execution, r->x);
+	enum code c = attempt_dir_make(r->dir, token, buf_str(&spec), &err);
+	if (c == ABORTED && run_find_again(r))
+		return;
+	pid_t pid = c ? 0 : spawn_shim(r->x, r->dir, token, &err);
+	if (pid && watch(r, pid)) {
+		metric_add(r->x->spawned, 1);
+		r->started_us = time_now_us();
+		feed_started(r);
+		return;
+	}
+	run_fail(r, "CannotStartProcess", err.text, true);
+	run_free(r);
+}
+
+/* ---- inputs ---- */
+
+static void prepared(void *arg)
+{
+	struct run *r = arg;
+
+	if (r->aborted) {
+		run_free(r);
+	} else if (r->failure.code) {
+		bool user = r->failure.code == INVALID_ARGUMENT;
+		run_fail(r, user ? "BadTaskSpecification" : "InputsNotWritten", r->failure.text, !user);
+		run_free(r);
+	} else {
+		start_shim(r);
+	}
+}
+
+static void on_inputs_written(void *arg, enum code code, const struct err *err)
+{
+	struct run *r = arg;
+
+	if (code)
+		r->failure = *err;
+	loop_post(r->x->host.loop, prepared, r);
+}
+
+static enum code finish_spec(struct run *r, struct str literals, struct err *err)
+{
+	CoreLiteralMap *inputs = NULL;
+
+	if (!r->spec.needs_inputs)
+		return OK;
+	enum code c = pb_unpack_own(CORE_LITERAL_MAP_DESC, literals, r->arena, (void **)&inputs, err);
+	return c ? c : task_spec_inputs(&r->spec, inputs, r->arena, err);
+}
+
+static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	struct run *r = arg;
+
+	if (code)
+		r->failure = *err;
+	else
+		code = finish_spec(r, literals, &r->failure);
+	if (code)
+		loop_post(r->x->host.loop, prepared, r);
+	else
+		store_write(r->x->host.store, r->inputs_uri, literals, on_inputs_written, r);
+}
+
+void run_prepare(struct run *r)
+{
+	r->state = PREPARING;
+	values_collect(r->x->host.store, r->inputs, r->n_inputs, (size_t)r->x->config->max_output_bytes, on_inputs, r);
+}
+
+/* An attempt that an earlier process started; false if there is nothing to find. */
+bool run_find_again(struct run *r)
+{
+	pid_t shim = 0;
+	enum attempt_found found = attempt_dir_look(r->dir, &shim);
+
+	if (found == FOUND_NOTHING)
+		return false;
+	u64map_put(r->x->used, (uint64_t)r->id.execution, r->x);
+	r->holds_slot = !r->eager && !r->holds_slot ? (r->x->busy++, true) : r->holds_slot;
+	if (found == FOUND_RUNNING && watch(r, shim)) {
+		feed_started(r);
+		return true;
+	}
+	read_results(r);
+	return true;
+}
+
+void run_stop(struct run *r)
+{
+	pidfd_send_signal(r->pidfd, SIGTERM, NULL, 0);
+}

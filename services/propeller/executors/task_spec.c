@@ -1,0 +1,189 @@
+#include "task_spec.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alula/bus.h"
+#include "base/base.h"
+#include "flyte/template.h"
+
+/* ---- arguments ---- */
+
+static enum code render_all(char **texts, size_t n, const struct template_values *v, struct arena *a,
+			    struct task_spec *spec, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum code c = template_render(texts[i], v, a, &spec->argv[spec->argc], err);
+		if (c)
+			return c;
+		spec->needs_inputs |= strcasestr(spec->argv[spec->argc], ".inputs.") != NULL;
+		spec->argc++;
+	}
+	return OK;
+}
+
+static enum code make_argv(const struct attempt *at, const CoreContainer *container, struct arena *a,
+			   struct task_spec *spec, struct err *err)
+{
+	const CoreWorkflowExecutionIdentifier *id = at->command->id;
+	const char *slash = strrchr(at->inputs_uri, '/');
+	struct template_values v = {
+		.input = at->inputs_uri,
+		.input_prefix = arena_strndup(a, at->inputs_uri, (size_t)(slash - at->inputs_uri)),
+		.output_prefix = at->output_prefix,
+		.raw_output_prefix = at->raw_output_prefix,
+		.checkpoint_prefix = at->checkpoint_prefix,
+		.prev_checkpoint_prefix = at->prev_checkpoint_prefix,
+		.unique_name = at->unique_name,
+		.namespace = arena_printf(a, "%s-%s", id->project, id->domain),
+	};
+
+	spec->argv = arena_array(a, const char *, container->n_command + container->n_args + 1);
+	enum code c = render_all(container->command, container->n_command, &v, a, spec, err);
+	if (!c)
+		c = render_all(container->args, container->n_args, &v, a, spec, err);
+	if (!c && spec->argc == 0)
+		return err_set(err, INVALID_ARGUMENT, "task %s has a container without command or arguments",
+			       at->task->id->name);
+	return c;
+}
+
+enum code task_spec_inputs(struct task_spec *spec, const CoreLiteralMap *inputs, struct arena *a, struct err *err)
+{
+	struct template_values v = {.inputs = inputs};
+
+	for (size_t i = 0; i < spec->argc; i++) {
+		if (!strcasestr(spec->argv[i], ".inputs."))
+			continue;
+		enum code c = template_render(spec->argv[i], &v, a, &spec->argv[i], err);
+		if (c)
+			return c;
+	}
+	return OK;
+}
+
+/* ---- environment ---- */
+
+struct env {
+	struct arena *a;
+	struct task_spec *spec;
+	size_t cap;
+};
+
+/* A later value takes the place of an earlier one. */
+static void env_set(struct env *e, const char *key, const char *value)
+{
+	const char *text = arena_printf(e->a, "%s=%s", key, value ? value : "");
+	size_t n = strlen(key) + 1;
+
+	for (size_t i = 0; i < e->spec->n_env; i++) {
+		if (strncmp(e->spec->env[i], text, n) == 0) {
+			e->spec->env[i] = text;
+			return;
+		}
+	}
+	if (e->spec->n_env < e->cap)
+		e->spec->env[e->spec->n_env++] = text;
+}
+
+static const char *env_get(const struct env *e, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (size_t i = 0; i < e->spec->n_env; i++)
+		if (strncmp(e->spec->env[i], key, n) == 0 && e->spec->env[i][n] == '=')
+			return e->spec->env[i] + n + 1;
+	return NULL;
+}
+
+/* From our own environment: what programs need to run at all. */
+static void env_inherit(struct env *e)
+{
+	static const char *const keys[] = {"HOME",   "PATH", "LANG",    "LC_ALL", "TZ",
+					   "TMPDIR", "USER", "LOGNAME", "SHELL"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (getenv(keys[i]))
+			env_set(e, keys[i], getenv(keys[i]));
+	if (!env_get(e, "HOME"))
+		env_set(e, "HOME", "/");
+	if (!env_get(e, "PATH"))
+		env_set(e, "PATH", "/usr/local/bin:/usr/bin:/bin");
+}
+
+static void env_flyte(struct env *e, const struct attempt *at)
+{
+	const AlulaCommand *command = at->command;
+	const AlulaStartExecution *start = command->start;
+	const CoreIdentifier *task = at->task->id;
+	char attempt[16];
+
+	snprintf(attempt, sizeof attempt, "%u", at->attempt);
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_ID", command->id->name);
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_PROJECT", command->id->project);
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_DOMAIN", command->id->domain);
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_WORKFLOW", start->workflow_id ? start->workflow_id->name : "");
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_LAUNCHPLAN", start->launch_plan_id ? start->launch_plan_id->name : "");
+	env_set(e, "FLYTE_ATTEMPT_NUMBER", attempt);
+	if (!task)
+		return;
+	env_set(e, "FLYTE_INTERNAL_TASK_PROJECT", task->project);
+	env_set(e, "FLYTE_INTERNAL_TASK_DOMAIN", task->domain);
+	env_set(e, "FLYTE_INTERNAL_TASK_NAME", task->name);
+	env_set(e, "FLYTE_INTERNAL_TASK_VERSION", task->version);
+}
+
+/* The directories of programs: those set for everything, then those of the image, then PATH. */
+static void env_path(struct env *e, const struct propeller_config *config, const char *image)
+{
+	const char *path = env_get(e, "PATH");
+
+	for (size_t i = 0; i < config->process_path.n; i++) {
+		if (fnmatch(config->process_path.at[i].key, image, 0) != 0)
+			continue;
+		path = arena_printf(e->a, "%s:%s", config->process_path.at[i].value, path);
+		break;
+	}
+	if (*config->process_task_path)
+		path = arena_printf(e->a, "%s:%s", config->process_task_path, path);
+	env_set(e, "PATH", path);
+}
+
+static void make_env(const struct propeller_config *config, const struct attempt *at, const CoreContainer *container,
+		     struct arena *a, struct task_spec *spec)
+{
+	const AlulaStartExecution *start = at->command->start;
+	struct env e = {a, spec, 64 + container->n_env + start->n_envs + config->process_env.n};
+
+	spec->env = arena_array(a, const char *, e.cap);
+	env_inherit(&e);
+	for (size_t i = 0; i < container->n_env; i++)
+		env_set(&e, container->env[i]->key, container->env[i]->value);
+	env_flyte(&e, at);
+	env_set(&e, "FLYTE_PLATFORM_URL", config->platform_url);
+	env_set(&e, "FLYTE_PLATFORM_INSECURE", config->platform_insecure ? "true" : "false");
+	for (size_t i = 0; i < config->process_env.n; i++)
+		env_set(&e, config->process_env.at[i].key, config->process_env.at[i].value);
+	for (size_t i = 0; i < start->n_envs; i++)
+		env_set(&e, start->envs[i]->key, start->envs[i]->value);
+	env_path(&e, config, container->image);
+}
+
+enum code task_spec_make(const struct propeller_config *config, const struct attempt *attempt, struct arena *a,
+			 struct task_spec *ret, struct err *err)
+{
+	const CoreTaskTemplate *task = attempt->task;
+
+	if (task->target_case != CORE_TASK_TEMPLATE_TARGET_CONTAINER)
+		return err_set(err, INVALID_ARGUMENT,
+			       "task type '%s' of %s is no container: only container tasks run as local processes",
+			       task->type, task->id ? task->id->name : "?");
+	struct task_spec spec = {0};
+	enum code c = make_argv(attempt, task->container, a, &spec, err);
+	if (c)
+		return c;
+	make_env(config, attempt, task->container, a, &spec);
+	*ret = spec;
+	return OK;
+}

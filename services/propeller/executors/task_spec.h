@@ -1,0 +1,21 @@
+/* The command line and environment of a task's process, as Flyte gives them to its container.
+ * Source: flyteplugins flytek8s/k8s_resource_adds.go, container_helper.go; flytekit's environment (WIRE facts). */
+#pragma once
+#include "base/arena.h"
+#include "engine/engine.h"
+#include "propeller.h"
+
+struct task_spec {
+	const char **argv;
+	size_t argc;
+	const char **env; /* "KEY=value" */
+	size_t n_env;
+	bool needs_inputs; /* some argument asks for an input's value: finish with task_spec_inputs */
+};
+
+/* Everything in `a`. Errors: INVALID_ARGUMENT for a task that has no container or a template that cannot be rendered.
+ */
+enum code task_spec_make(const struct propeller_config *config, const struct attempt *attempt, struct arena *a,
+			 struct task_spec *ret, struct err *err);
+/* Put input values into the arguments that ask for them. */
+enum code task_spec_inputs(struct task_spec *spec, const CoreLiteralMap *inputs, struct arena *a, struct err *err);
