@@ -225,7 +225,7 @@ static void emit_header(FILE *out, const File *f)
 	const char *package = f->package ? f->package : "";
 
 	fprintf(out, "/* Made by protoc-gen-alula from %s. */\n#pragma once\n#include \"%s\"\n", f->name,
-	        file_name(f->name, ".pb-c.h").s);
+		file_name(f->name, ".pb-c.h").s);
 	fprintf(out, "#include \"pb/method.h\"\n");
 	for (size_t i = 0; i < f->n_dependency; i++)
 		fprintf(out, "#include \"%s\"\n", file_name(f->dependency[i], ".h").s);
@@ -305,16 +305,17 @@ static void emit_service(FILE *out, const File *f, const Service *s)
 	fprintf(out, "static const struct pb_method %s_methods[] = {\n", s->name);
 	for (size_t i = 0; i < s->n_method; i++) {
 		const Method *m = s->method[i];
-		fprintf(out, "\t{\"%s\", \"/%s.%s/%s\", &%s__descriptor, &%s__descriptor, %s, %s, ", m->name, f->package,
-		        s->name, m->name, c_name(m->input_type + 1, LOWER).s, c_name(m->output_type + 1, LOWER).s,
-		        m->client_streaming ? "true" : "false", m->server_streaming ? "true" : "false");
+		fprintf(out, "\t{\"%s\", \"/%s.%s/%s\", &%s__descriptor, &%s__descriptor, %s, %s, ", m->name,
+			f->package, s->name, m->name, c_name(m->input_type + 1, LOWER).s,
+			c_name(m->output_type + 1, LOWER).s, m->client_streaming ? "true" : "false",
+			m->server_streaming ? "true" : "false");
 		if (n_routes[i])
 			fprintf(out, "%s_%s_routes, %zu},\n", s->name, m->name, n_routes[i]);
 		else
 			fprintf(out, "NULL, 0},\n");
 	}
 	fprintf(out, "};\nconst struct pb_service %s_TABLE = {\"%s.%s\", &PB_FILE_%s, %s_methods, %zu};\n\n",
-	        table_name(f, s).s, f->package, s->name, file_symbol(f->name).s, s->name, s->n_method);
+		table_name(f, s).s, f->package, s->name, file_symbol(f->name).s, s->name, s->n_method);
 	free(n_routes);
 }
 
@@ -339,12 +340,13 @@ static void emit_file_descriptor(FILE *out, const File *f)
 	for (size_t i = 0; i < f->n_dependency; i++)
 		fprintf(out, "&PB_FILE_%s, ", file_symbol(f->dependency[i]).s);
 	fprintf(out, "NULL};\nconst struct pb_file PB_FILE_%s = {\"%s\", bytes, sizeof bytes, deps};\n\n",
-	        file_symbol(f->name).s, f->name);
+		file_symbol(f->name).s, f->name);
 }
 
 static void emit_source(FILE *out, const File *f)
 {
-	fprintf(out, "/* Made by protoc-gen-alula from %s. */\n#include \"%s\"\n\n", f->name, file_name(f->name, ".h").s);
+	fprintf(out, "/* Made by protoc-gen-alula from %s. */\n#include \"%s\"\n\n", f->name,
+		file_name(f->name, ".h").s);
 	emit_file_descriptor(out, f);
 	for (size_t i = 0; i < f->n_service; i++)
 		emit_service(out, f, f->service[i]);
