@@ -16,7 +16,7 @@ down:
 
 ## status: list what runs, with pids and ports
 status:
-	@$(STACK) status
+	@$(STACK) status || true
 
 ## logs: the last lines of every log (NAME=admin for one, FOLLOW=1 to go on)
 logs:

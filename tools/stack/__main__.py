@@ -50,7 +50,7 @@ def check_daemons(s, all_parts):
             raise Problem(f"{part.program} is missing: make")
         if part.config:
             p = subprocess.run([part.program, "--config", part.config, "--check"], text=True, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=s.child_environment())
             if p.returncode:
                 raise Problem(p.stderr.strip() or f"{part.program} --check fails with {p.returncode}")
             sys.stderr.write(p.stderr)
@@ -80,11 +80,19 @@ def print_ready(s, took):
     print(f"up in {took:.1f} s: gRPC localhost:{a['grpc_port']}, HTTP http://localhost:{a['http_port']}")
 
 
+def tell_old_builds(s):
+    for r in s.read_status().get("parts", []):
+        program = os.path.join(s.bin, f"alula-{r['name'].split('-')[0]}")
+        if os.path.exists(program) and os.stat(program).st_mtime > r["since"]:
+            print(f"{r['name']} has been built anew since it started: make down up")
+
+
 def up(s):
     start = time.monotonic()
     if s.running():
         await_ready(s, None)
         print_ready(s, time.monotonic() - start)
+        tell_old_builds(s)
         return
     s.end_orphans()
     s.prepare()

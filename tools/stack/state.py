@@ -14,6 +14,7 @@ import time
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Below the range from which the kernel picks ports of outgoing connections.
 FREE_PORTS = range(20000, 32000)
+FOREIGN = ("ALULA_DSN", "ALULA_NATS_URL", "ALULA_DATABASE_", "ALULA_BUS_", "ALULA_STORAGE_", "PG")
 
 
 class Problem(Exception):
@@ -126,6 +127,11 @@ class State:
         return self.path(target)
 
     # Processes.
+
+    @staticmethod
+    def child_environment():
+        """Ours, without what would turn the daemons from the stack's own servers to others."""
+        return {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
 
     def running(self):
         """The supervisor's pid; it holds the lock as long as it lives."""

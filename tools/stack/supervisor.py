@@ -52,7 +52,8 @@ class Child:
         self.part.before_start()
         with open(self.part.state.path(f"log/{self.part.name}.log"), "ab") as out:
             self.process = subprocess.Popen(self.part.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            cwd="/" if self.part.user else None, preexec_fn=self.become,
+                                            cwd="/" if self.part.user else self.part.state.var,
+                                            env=self.part.state.child_environment(), preexec_fn=self.become,
                                             start_new_session=True)
         self.part.state.write(f"run/{self.part.name}.pid", f"{self.process.pid}\n")
         self.state, self.since, self.started = "starting", time.time(), time.monotonic()
