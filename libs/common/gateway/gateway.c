@@ -95,9 +95,7 @@ static enum code read_path(const struct passage *p, ProtobufCMessage *m, struct 
 	for (size_t i = 0; i < p->rule->n_captures; i++) {
 		const struct capture *cap = &p->rule->captures[i];
 		struct str value = capture_text(cap, p->path, p->http->arena);
-		enum code c = utf8_valid(value.ptr, value.len)
-				      ? json_set_path(m, cap->field, value, p->http->arena, err)
-				      : err_set(err, INVALID_ARGUMENT, "invalid UTF-8");
+		enum code c = json_set_path(m, cap->field, value, p->http->arena, err);
 		if (c)
 			return err_prefix(err, c, "type mismatch, parameter: %.*s, error: ", STR_ARG(cap->field));
 	}

@@ -89,7 +89,7 @@ static enum code apply(const struct rule *rule, ProtobufCMessage *m, const struc
 		return err_set(err, INVALID_ARGUMENT, "query parameter %.*s: %s is not a message", STR_ARG(key),
 			       f->name);
 	if (bracket || pb_field_is_map(f))
-		return err_set(err, INVALID_ARGUMENT, "query parameter %.*s: a map cannot be given in a query",
+		return err_set(err, INVALID_ARGUMENT, "query parameter %.*s: maps are not taken from queries",
 			       STR_ARG(key));
 	if (f->label != PROTOBUF_C_LABEL_REPEATED && given_before(pairs, i))
 		return err_set(err, INVALID_ARGUMENT, "too many values for field \"%s\"", f->name);
