@@ -28,6 +28,7 @@ $(B)/%.o: %.c $(B)/flags | $(PROTO_STAMP)
 	@echo "  CC $<"; $(CC) $(ALL_CFLAGS) $(OWN_CFLAGS) -MMD -MP -c -o $@ $<
 
 define module_rules
+$(call module_lib,$(1)): OWN_CFLAGS = $(if $(strip $($(1).pkgs)),$(shell pkg-config --cflags $($(1).pkgs)))
 $(call module_lib,$(1)): $(patsubst %.c,$(B)/%.o,$(call module_srcs,$(1)))
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 endef

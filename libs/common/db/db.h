@@ -23,12 +23,12 @@ struct db;
 struct db_rows;
 
 struct db_pool_options {
-	const char *dsn;     /* libpq connection string or URI */
-	const char *schema;  /* search_path of every connection; created by db_migrate */
-	int max_connections; /* 0 for 16; takers wait for one */
-	int64_t take_timeout_us;  /* 0 for 30 s; then UNAVAILABLE */
-	int64_t slow_query_us;    /* statements above this are logged with their name; 0 for never */
-	struct metrics *metrics;  /* borrowed; NULL for none */
+	const char *dsn;         /* libpq connection string or URI */
+	const char *schema;      /* search_path of every connection; created by db_migrate */
+	int max_connections;     /* 0 for 16; takers wait for one */
+	int64_t take_timeout_us; /* 0 for 30 s; then UNAVAILABLE */
+	int64_t slow_query_us;   /* statements above this are logged with their name; 0 for never */
+	struct metrics *metrics; /* borrowed; NULL for none */
 	const char *metrics_prefix;
 };
 
@@ -66,27 +66,28 @@ struct db_param db_time(int64_t us); /* timestamptz; 0 gives NULL */
 
 /* Columns of a batch, for `INSERT … SELECT * FROM unnest($1::bigint[], $2::bytea[])`: add one value a row. */
 struct db_array;
-struct db_array *db_array_new(struct arena *a, struct db_param kind_of); /* kind from a sample, db_i64(0), db_text("") … */
-void db_array_add(struct db_array *x, struct db_param value);           /* of that kind, or db_null() */
+struct db_array *db_array_new(struct arena *a,
+			      struct db_param kind_of);       /* kind from a sample, db_i64(0), db_text("") … */
+void db_array_add(struct db_array *x, struct db_param value); /* of that kind, or db_null() */
 struct db_param db_array(const struct db_array *x);
 
 #define DB_PARAMS(...)                                                                                                 \
 	(sizeof((struct db_param[]){{0}, ##__VA_ARGS__}) / sizeof(struct db_param) - 1),                               \
-	        ((struct db_param[]){{0}, ##__VA_ARGS__} + 1)
+		((struct db_param[]){{0}, ##__VA_ARGS__} + 1)
 /* Run and get rows: db_query(db, &STMT, &rows, err, db_text(x), …). */
 #define db_query(db_, stmt, ret, err, ...) db_query_params((db_), (stmt), DB_PARAMS(__VA_ARGS__), (ret), (err))
 enum code db_query_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
-                          struct db_rows **ret, struct err *err);
+			  struct db_rows **ret, struct err *err);
 /* Run without rows: *ret_affected (may be NULL) rows changed. */
 #define db_exec(db_, stmt, ret_affected, err, ...)                                                                     \
 	db_exec_params((db_), (stmt), DB_PARAMS(__VA_ARGS__), (ret_affected), (err))
 enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
-                         int64_t *ret_affected, struct err *err);
+			 int64_t *ret_affected, struct err *err);
 
 /* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
  * by the caller; prepared under a name derived from it, least recently used ones are dropped. */
 enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
-                        struct err *err);
+			struct err *err);
 
 /* Rows stay valid until freed. Columns by position; a NULL reads as 0, false, "" or 0 bytes. */
 size_t db_rows_count(const struct db_rows *r);
@@ -109,9 +110,9 @@ enum code db_copy_start(struct db *db, const char *sql, struct err *err); /* sql
 enum code db_copy_row(struct db *db, size_t n, const struct db_param *values, struct err *err);
 enum code db_copy_finish(struct db *db, struct err *err);
 
-/* Migrations: files services/<name>/migrations/NNN_what.sql, embedded by the build (<name>_migrations). Applied in order
- * under an advisory lock, each in a transaction, remembered with checksum in <schema>.migrations.
- * Errors: FAILED_PRECONDITION when an applied file has changed since, or the schema is newer than this binary. */
+/* Migrations: files services/<name>/migrations/NNN_what.sql, embedded by the build (<name>_migrations). Applied in
+ * order under an advisory lock, each in a transaction, remembered with checksum in <schema>.migrations. Errors:
+ * FAILED_PRECONDITION when an applied file has changed since, or the schema is newer than this binary. */
 struct db_migration {
 	const char *name; /* "001_init"; NULL ends the table */
 	const char *sql;

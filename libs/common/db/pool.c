@@ -1,0 +1,179 @@
+/* The pool: connections that wait, and waiting for one. */
+#include <errno.h>
+#include <time.h>
+
+#include "private.h"
+
+struct db_pool *db_pool_new(const struct db_pool_options *o)
+{
+	struct db_pool *p = x_calloc(1, sizeof *p);
+	const char *prefix = o->metrics_prefix ? o->metrics_prefix : "db";
+
+	p->dsn = x_strdup(o->dsn);
+	p->schema = x_strdup(o->schema);
+	p->max = o->max_connections > 0 ? o->max_connections : 16;
+	p->take_timeout_us = o->take_timeout_us ? o->take_timeout_us : 30 * USEC_PER_SEC;
+	p->slow_us = o->slow_query_us;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->returned, &attr);
+	pthread_condattr_destroy(&attr);
+	if (!o->metrics)
+		return p;
+	auto_mem char *taken = x_printf("%s:connections_taken", prefix), *queries = x_printf("%s:statements", prefix);
+	auto_mem char *time = x_printf("%s:statement_us", prefix), *errors = x_printf("%s:errors", prefix);
+	p->taken = metrics_gauge(o->metrics, taken, NULL, "Connections of the pool in use.");
+	p->queries = metrics_counter(o->metrics, queries, NULL, "Statements run.");
+	p->query_time = metrics_summary(o->metrics, time, NULL, "Time of one statement.", 1);
+	p->errors = metrics_counter(o->metrics, errors, NULL, "Statements that failed.");
+	return p;
+}
+
+static void db_close(struct db *db)
+{
+	PQfinish(db->conn);
+	map_free(db->prepared);
+	for (size_t i = 0; i < db->texts.n; i++)
+		free(db->texts.at[i].sql);
+	vec_free(&db->texts);
+	free(db);
+}
+
+void db_pool_free(struct db_pool *p)
+{
+	if (!p)
+		return;
+	while (p->free) {
+		struct db *db = p->free;
+		p->free = db->next;
+		db_close(db);
+	}
+	pthread_cond_destroy(&p->returned);
+	pthread_mutex_destroy(&p->lock);
+	free(p->dsn);
+	free(p->schema);
+	free(p);
+}
+
+static void ignore_notice(void *arg, const char *message)
+{
+	(void)arg;
+	(void)message;
+}
+
+/* Quoted as an identifier: schema names are ours, but may come from a test. */
+static enum code set_search_path(struct db *db, const char *schema, struct err *err)
+{
+	if (!schema)
+		return OK;
+	char *quoted = PQescapeIdentifier(db->conn, schema, strlen(schema));
+	auto_mem char *sql = x_printf("SET search_path TO %s", quoted ? quoted : "public");
+	PQfreemem(quoted);
+	return db_simple(db, sql, err);
+}
+
+static enum code connect_new(struct db_pool *p, struct db **ret, struct err *err)
+{
+	struct db *db = x_calloc(1, sizeof *db);
+	const char *keys[] = {"dbname", "connect_timeout", "client_encoding", NULL};
+	const char *values[] = {p->dsn, "10", "UTF8", NULL};
+
+	db->pool = p;
+	db->prepared = map_new();
+	db->conn = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(db->conn) != CONNECTION_OK) {
+		struct str text = str_trim(str_of(PQerrorMessage(db->conn)));
+		enum code c = err_set(err, UNAVAILABLE, "cannot connect to Postgres: %.*s", STR_ARG(text));
+		db_close(db);
+		return c;
+	}
+	PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
+	enum code c = set_search_path(db, p->schema, err);
+	if (c) {
+		db_close(db);
+		return c;
+	}
+	*ret = db;
+	return OK;
+}
+
+/* A free connection, or the right to open one (*ret NULL). */
+static enum code wait_turn(struct db_pool *p, struct db **ret, struct err *err)
+{
+	int64_t until_us = time_mono_us() + p->take_timeout_us;
+	struct timespec until = {until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
+	enum code c = OK;
+
+	pthread_mutex_lock(&p->lock);
+	while (!c && !p->free && p->open >= p->max)
+		if (pthread_cond_timedwait(&p->returned, &p->lock, &until) == ETIMEDOUT && !p->free &&
+		    p->open >= p->max)
+			c = err_set(err, UNAVAILABLE, "all %d database connections are busy", p->max);
+	if (!c) {
+		*ret = p->free;
+		if (*ret)
+			p->free = (*ret)->next;
+		else
+			p->open++;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return c;
+}
+
+static void give_up_place(struct db_pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->open--;
+	pthread_cond_signal(&p->returned);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* The server may have closed a connection while it lay here (a restart): its socket says so without a round trip. */
+static bool still_good(struct db *db)
+{
+	return PQconsumeInput(db->conn) && PQstatus(db->conn) == CONNECTION_OK;
+}
+
+enum code db_take(struct db_pool *p, struct db **ret, struct err *err)
+{
+	struct db *db = NULL;
+	enum code c = wait_turn(p, &db, err);
+
+	if (c)
+		return c;
+	if (db && !still_good(db)) {
+		db_close(db);
+		db = NULL;
+	}
+	if (!db)
+		c = connect_new(p, &db, err);
+	if (c) {
+		give_up_place(p);
+		return c;
+	}
+	metric_add(p->taken, 1);
+	*ret = db;
+	return OK;
+}
+
+void db_give(struct db *db)
+{
+	if (!db)
+		return;
+	struct db_pool *p = db->pool;
+	if (PQtransactionStatus(db->conn) != PQTRANS_IDLE)
+		db_rollback(db);
+	metric_add(p->taken, -1);
+	if (db->broken || PQtransactionStatus(db->conn) != PQTRANS_IDLE) {
+		db_close(db);
+		give_up_place(p);
+		return;
+	}
+	pthread_mutex_lock(&p->lock);
+	db->next = p->free;
+	p->free = db;
+	pthread_cond_signal(&p->returned);
+	pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,92 @@
+/* Shared by the files of db. */
+#pragma once
+#include <libpq-fe.h>
+#include <pthread.h>
+
+#include "base/base.h"
+#include "db/db.h"
+
+enum { TEXT_STATEMENTS = 128 };
+
+/* Type oids of Postgres' catalogue (pg_type.dat): they never change. */
+enum {
+	OID_BOOL = 16,
+	OID_BYTEA = 17,
+	OID_INT8 = 20,
+	OID_INT4 = 23,
+	OID_TEXT = 25,
+	OID_FLOAT8 = 701,
+	OID_TIMESTAMPTZ = 1184,
+	OID_BOOL_ARRAY = 1000,
+	OID_BYTEA_ARRAY = 1001,
+	OID_INT4_ARRAY = 1007,
+	OID_TEXT_ARRAY = 1009,
+	OID_INT8_ARRAY = 1016,
+	OID_FLOAT8_ARRAY = 1022,
+	OID_TIMESTAMPTZ_ARRAY = 1185,
+};
+
+/* 2000-01-01 in µs since 1970: where Postgres counts from. */
+#define PG_EPOCH_US (INT64_C(946684800) * USEC_PER_SEC)
+
+struct text_statement {
+	char *sql;
+	uint64_t used; /* tick of the last use */
+	char name[24];
+};
+
+struct db {
+	struct db_pool *pool;
+	PGconn *conn;
+	struct map *prepared; /* statement name -> itself */
+	VEC(struct text_statement) texts;
+	uint64_t ticks;
+	bool broken;
+	struct db *next; /* in the pool's free list */
+};
+
+struct db_pool {
+	char *dsn, *schema;
+	int max;
+	int64_t take_timeout_us, slow_us;
+	pthread_mutex_t lock;
+	pthread_cond_t returned;
+	struct db *free;
+	int open; /* connections taken or free */
+	struct metric *taken, *queries, *query_time, *errors;
+};
+
+struct db_array {
+	struct arena *arena;
+	int kind;
+	uint32_t oid;
+	int32_t n;
+	bool has_null;
+	struct buf body; /* elements: length, bytes; its memory is the arena's once packed */
+};
+
+struct db_rows {
+	PGresult *result;
+};
+
+/* A parameter's bytes: appended to `b`, network byte order. Not for DB_NULL. */
+void param_add(struct buf *b, const struct db_param *p);
+uint32_t param_oid(int kind);
+uint32_t param_array_oid(int kind);
+
+/* Error of the connection or of a result, by SQLSTATE. Marks broken connections. */
+enum code db_fail(struct db *db, const PGresult *r, const char *what, struct err *err);
+/* Send SQL of ours without parameters; several statements may stand in it. */
+enum code db_simple(struct db *db, const char *sql, struct err *err);
+
+static inline void add_be32(struct buf *b, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	buf_add(b, &v, sizeof v);
+}
+
+static inline void add_be64(struct buf *b, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	buf_add(b, &v, sizeof v);
+}

@@ -1,0 +1,249 @@
+/* Statements: prepared when first used on a connection, parameters and results binary. */
+#include <assert.h>
+
+#include "private.h"
+
+/* ---- errors ---- */
+
+static const struct {
+	const char *state; /* SQLSTATE, or a prefix of it. Source: Postgres, appendix "Error Codes" */
+	enum code code;
+} STATES[] = {
+	{"23505", ALREADY_EXISTS},  {"23", FAILED_PRECONDITION},  {"40001", ABORTED},  {"40P01", ABORTED},
+	{"55P03", ABORTED},         {"57014", DEADLINE_EXCEEDED}, {"57", UNAVAILABLE}, {"08", UNAVAILABLE},
+	{"53", RESOURCE_EXHAUSTED}, {"22", INVALID_ARGUMENT},
+};
+
+enum code db_fail(struct db *db, const PGresult *r, const char *what, struct err *err)
+{
+	const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+	const char *primary = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+	struct str text = str_trim(str_of(primary ? primary : PQerrorMessage(db->conn)));
+	enum code code = INTERNAL;
+
+	metric_add(db->pool->errors, 1);
+	if (PQstatus(db->conn) != CONNECTION_OK || !state)
+		code = UNAVAILABLE;
+	for (size_t i = 0; state && code == INTERNAL && i < ARRAY_SIZE(STATES); i++)
+		if (strncmp(state, STATES[i].state, strlen(STATES[i].state)) == 0)
+			code = STATES[i].code;
+	if (code == UNAVAILABLE)
+		db->broken = true;
+	return err_set(err, code, "database: %s: %.*s", what, STR_ARG(text));
+}
+
+enum code db_simple(struct db *db, const char *sql, struct err *err)
+{
+	PGresult *r = PQexec(db->conn, sql);
+	ExecStatusType status = PQresultStatus(r);
+	enum code c = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? OK : db_fail(db, r, "command", err);
+
+	PQclear(r);
+	return c;
+}
+
+/* ---- running ---- */
+
+struct packed {
+	struct buf bytes;
+	const char **values;
+	int *lengths, *formats;
+	Oid *types;
+	size_t *offsets;
+	void *memory;
+};
+
+static void pack_params(struct packed *k, size_t n, const struct db_param *params)
+{
+	char *m = x_calloc(n + 1, sizeof *k->values + sizeof *k->offsets + 2 * sizeof(int) + sizeof(Oid));
+
+	k->memory = m;
+	k->values = (const char **)m;
+	k->offsets = (size_t *)(k->values + n);
+	k->lengths = (int *)(k->offsets + n);
+	k->formats = k->lengths + n;
+	k->types = (Oid *)(k->formats + n);
+	for (size_t i = 0; i < n; i++) {
+		k->offsets[i] = k->bytes.len;
+		param_add(&k->bytes, &params[i]);
+		k->lengths[i] = (int)(k->bytes.len - k->offsets[i]);
+		k->formats[i] = 1;
+		k->types[i] = params[i].kind == DB_ARRAY ? param_array_oid(params[i].array->kind)
+							 : param_oid((int)params[i].kind);
+	}
+	/* Only now: the buffer moves while it grows. */
+	for (size_t i = 0; i < n; i++)
+		k->values[i] = params[i].kind == DB_NULL ? NULL : buf_text(&k->bytes) + k->offsets[i];
+}
+
+static enum code prepare(struct db *db, const char *name, const char *sql, const struct packed *k, size_t n,
+			 struct err *err)
+{
+	PGresult *r = PQprepare(db->conn, name, sql, (int)n, k->types);
+	enum code c = PQresultStatus(r) == PGRES_COMMAND_OK ? OK : db_fail(db, r, name, err);
+
+	PQclear(r);
+	return c;
+}
+
+static void note_time(struct db *db, const char *name, int64_t start_us)
+{
+	static struct log_limit limit;
+	int64_t took_us = time_mono_us() - start_us;
+	size_t held;
+
+	metric_add(db->pool->queries, 1);
+	metric_observe_us(db->pool->query_time, took_us);
+	if (db->pool->slow_us && took_us > db->pool->slow_us && log_allow(&limit, USEC_PER_SEC, &held))
+		log_warn("slow statement", LOG_STR("statement", name), LOG_INT("took_us", took_us),
+			 LOG_INT("held_back", held));
+}
+
+static enum code run_prepared(struct db *db, const char *name, const struct packed *k, size_t n, PGresult **ret,
+			      struct err *err)
+{
+	int64_t start_us = time_mono_us();
+	PGresult *r = PQexecPrepared(db->conn, name, (int)n, k->values, k->lengths, k->formats, 1);
+	ExecStatusType status = PQresultStatus(r);
+
+	note_time(db, name, start_us);
+	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+		enum code c = db_fail(db, r, name, err);
+		PQclear(r);
+		return c;
+	}
+	*ret = r;
+	return OK;
+}
+
+static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params, PGresult **ret,
+		     struct err *err)
+{
+	struct packed k = {0};
+	enum code c = OK;
+
+	pack_params(&k, n, params);
+	if (!map_get(db->prepared, str_of(stmt->name))) {
+		c = prepare(db, stmt->name, stmt->sql, &k, n, err);
+		if (!c)
+			map_put(db->prepared, str_of(stmt->name), (void *)stmt);
+	}
+	if (!c)
+		c = run_prepared(db, stmt->name, &k, n, ret, err);
+	buf_clear(&k.bytes);
+	free(k.memory);
+	return c;
+}
+
+static void rows_from(PGresult *r, struct db_rows **ret)
+{
+	struct db_rows *rows = x_calloc(1, sizeof *rows);
+
+	rows->result = r;
+	*ret = rows;
+}
+
+enum code db_query_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+			  struct db_rows **ret, struct err *err)
+{
+	PGresult *r;
+	enum code c = run(db, stmt, n, params, &r, err);
+
+	if (!c)
+		rows_from(r, ret);
+	return c;
+}
+
+enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+			 int64_t *ret_affected, struct err *err)
+{
+	PGresult *r;
+	enum code c = run(db, stmt, n, params, &r, err);
+
+	if (c)
+		return c;
+	if (ret_affected)
+		*ret_affected = strtoll(PQcmdTuples(r), NULL, 10);
+	PQclear(r);
+	return OK;
+}
+
+/* ---- statements that are put together ---- */
+
+static struct text_statement *find_text(struct db *db, const char *sql)
+{
+	for (size_t i = 0; i < db->texts.n; i++)
+		if (strcmp(db->texts.at[i].sql, sql) == 0)
+			return &db->texts.at[i];
+	return NULL;
+}
+
+/* A new entry, in the place of the one that was not used for longest if there are too many. */
+static struct text_statement *new_text(struct db *db, const char *sql)
+{
+	struct text_statement *t;
+
+	if (db->texts.n < TEXT_STATEMENTS) {
+		vec_push(&db->texts, (struct text_statement){0});
+		t = &db->texts.at[db->texts.n - 1];
+	} else {
+		t = db->texts.at;
+		vec_each (struct text_statement *, p, &db->texts)
+			if (p->used < t->used)
+				t = p;
+		auto_mem char *drop = x_printf("DEALLOCATE %s", t->name);
+		db_simple(db, drop, NULL);
+		free(t->sql);
+	}
+	t->sql = x_strdup(sql);
+	snprintf(t->name, sizeof t->name, "text_%llu", (unsigned long long)++db->ticks);
+	return t;
+}
+
+enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
+			struct err *err)
+{
+	struct text_statement *t = find_text(db, sql);
+	struct packed k = {0};
+	enum code c = OK;
+	PGresult *r;
+
+	pack_params(&k, n, params);
+	if (!t) {
+		t = new_text(db, sql);
+		c = prepare(db, t->name, sql, &k, n, err);
+	}
+	t->used = ++db->ticks;
+	if (!c)
+		c = run_prepared(db, t->name, &k, n, &r, err);
+	if (!c)
+		rows_from(r, ret);
+	else if (c != UNAVAILABLE)
+		t->used = 0;
+	buf_clear(&k.bytes);
+	free(k.memory);
+	return c;
+}
+
+/* ---- transactions ---- */
+
+enum code db_begin(struct db *db, struct err *err)
+{
+	return db_simple(db, "BEGIN", err);
+}
+
+enum code db_commit(struct db *db, struct err *err)
+{
+	/* COMMIT of a failed transaction answers ROLLBACK, without an error. */
+	if (PQtransactionStatus(db->conn) == PQTRANS_INERROR) {
+		db_rollback(db);
+		return err_set(err, INTERNAL, "database: COMMIT of a transaction in which a statement had failed");
+	}
+	return db_simple(db, "COMMIT", err);
+}
+
+void db_rollback(struct db *db)
+{
+	if (db_simple(db, "ROLLBACK", NULL) != OK)
+		db->broken = true;
+}
