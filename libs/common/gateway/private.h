@@ -49,8 +49,6 @@ struct str capture_text(const struct capture *c, const struct path *path, struct
 /* Set fields of `m` from query pairs. Left out: what path and body have set, and names that `m` lacks. */
 enum code query_apply(const struct rule *rule, ProtobufCMessage *m, const struct http_pair *pairs, size_t n,
 		      struct arena *a, struct err *err);
-/* A field by its name in the .proto file or in JSON; NULL if there is none. */
-const ProtobufCFieldDescriptor *query_field(const ProtobufCMessageDescriptor *desc, struct str name);
 
 /* ---- format.c: how messages are written ---- */
 

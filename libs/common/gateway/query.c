@@ -1,33 +1,7 @@
 /* Query parameters into the fields of a message.
  * Source: grpc-gateway v2 runtime/query.go: unknown names are passed over, a single field takes a single value, what
  * the path has set is not set again. */
-#include <ctype.h>
-
 #include "gateway/private.h"
-
-/* Does lowerCamelCase of the .proto name give `text`? */
-static bool is_json_name(const char *name, struct str text)
-{
-	size_t i = 0;
-	for (bool upper = false; *name; name++) {
-		if (*name == '_') {
-			upper = true;
-			continue;
-		}
-		if (i == text.len || text.ptr[i++] != (upper ? toupper((unsigned char)*name) : *name))
-			return false;
-		upper = false;
-	}
-	return i == text.len;
-}
-
-const ProtobufCFieldDescriptor *query_field(const ProtobufCMessageDescriptor *desc, struct str name)
-{
-	for (unsigned i = 0; i < desc->n_fields; i++)
-		if (str_is(name, desc->fields[i].name) || is_json_name(desc->fields[i].name, name))
-			return &desc->fields[i];
-	return NULL;
-}
 
 /* Follow "id.project" from `desc`: the last field, and the path in .proto names. NULL where a name is unknown; *ret_bad
  * is set where a field on the way has no fields. */
@@ -41,7 +15,7 @@ static const ProtobufCFieldDescriptor *resolve(const ProtobufCMessageDescriptor 
 			*ret_bad = true;
 			return f;
 		}
-		f = query_field(f ? f->descriptor : desc, str_cut(&key, '.'));
+		f = json_field(f ? f->descriptor : desc, str_cut(&key, '.'));
 		if (!f)
 			return NULL;
 		buf_printf(path, "%s%s", path->len ? "." : "", f->name);

@@ -159,7 +159,7 @@ static const ProtobufCFieldDescriptor *message_field(const ProtobufCMessageDescr
 {
 	if (!*name || strcmp(name, "*") == 0)
 		return NULL;
-	const ProtobufCFieldDescriptor *f = query_field(desc, str_of(name));
+	const ProtobufCFieldDescriptor *f = json_field(desc, str_of(name));
 	assert(f && f->type == PROTOBUF_C_TYPE_MESSAGE && f->label != PROTOBUF_C_LABEL_REPEATED &&
 	       !(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && "a rule's body is no plain message field");
 	return f;

@@ -39,3 +39,6 @@ enum code json_read(const ProtobufCMessageDescriptor *desc, struct str in, bool 
 /* Set one scalar (or enum, Timestamp, Duration, wrapper, bytes) field from plain text, by a dotted path such as
  * "id.project" or "filters": for URL paths and queries. Repeated fields are appended to. Errors: INVALID_ARGUMENT. */
 enum code json_set_path(ProtobufCMessage *m, struct str path, struct str value, struct arena *a, struct err *err);
+
+/* The field that a JSON or URL name means, as in the .proto file or in lowerCamelCase; NULL if there is none. */
+const ProtobufCFieldDescriptor *json_field(const ProtobufCMessageDescriptor *desc, struct str name);

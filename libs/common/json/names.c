@@ -70,7 +70,7 @@ static bool is_camel(const char *field, struct str name)
 	return p == end;
 }
 
-const ProtobufCFieldDescriptor *field_named(const ProtobufCMessageDescriptor *desc, struct str name)
+const ProtobufCFieldDescriptor *json_field(const ProtobufCMessageDescriptor *desc, struct str name)
 {
 	for (unsigned i = 0; i < desc->n_fields; i++)
 		if (is_camel(desc->fields[i].name, name))

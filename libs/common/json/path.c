@@ -110,7 +110,7 @@ enum code json_set_path(ProtobufCMessage *m, struct str path, struct str value, 
 	const char *wrong = NULL;
 
 	while (!wrong && rest.ptr) {
-		const ProtobufCFieldDescriptor *f = field_named(m->descriptor, str_cut(&rest, '.'));
+		const ProtobufCFieldDescriptor *f = json_field(m->descriptor, str_cut(&rest, '.'));
 		if (!f) {
 			wrong = "there is no such field";
 		} else if (other_of_oneof(m, f)) {

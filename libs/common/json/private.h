@@ -26,9 +26,6 @@ bool number_ok(struct str s);
 bool enum_read(const ProtobufCEnumDescriptor *desc, struct str name, int *ret);
 const char *bytes_read(struct str s, struct arena *a, ProtobufCBinaryData *ret);
 
-/* The field that a JSON or URL name means: as in the .proto file or in lowerCamelCase. */
-const ProtobufCFieldDescriptor *field_named(const ProtobufCMessageDescriptor *desc, struct str name);
-
 static inline void *member_of(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
 	return (char *)m + f->offset;

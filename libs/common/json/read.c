@@ -224,7 +224,7 @@ static bool read_members(struct reader *r, ProtobufCMessage *m, bool any)
 	while (lex_more(&r->l, '}', &first)) {
 		if (!lex_string(&r->l, &name) || !lex_take(&r->l, ':'))
 			return false;
-		const ProtobufCFieldDescriptor *f = field_named(m->descriptor, name);
+		const ProtobufCFieldDescriptor *f = json_field(m->descriptor, name);
 		r->path[r->depth] = name;
 		if (!f) {
 			if (!r->ignore_unknown && !(any && str_is(name, "@type")))
@@ -270,7 +270,7 @@ static bool read_pb_value(struct reader *r, ProtobufCMessage *m)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (kinds[i].first == first)
 			field = kinds[i].field;
-	return read_one(r, m, field_named(m->descriptor, str_of(field)));
+	return read_one(r, m, json_field(m->descriptor, str_of(field)));
 }
 
 static bool read_message(struct reader *r, ProtobufCMessage *m)
