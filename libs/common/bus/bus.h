@@ -2,14 +2,14 @@
  * published again; so every message here may be lost, doubled or late, and receivers are idempotent.
  *
  * Two kinds of traffic:
- *   - addressed messages (bus_send, bus_listen): commands, confirms, resends. At most once; the sender repeats until the
- *     receiver has confirmed its commit. NATS core.
+ *   - addressed messages (bus_send, bus_listen): commands, confirms, resends. At most once; the sender repeats until
+ * the receiver has confirmed its commit. NATS core.
  *   - streams (bus_writer, bus_reader): events, which several durable consumers read at their own pace. Ordered per
  *     subject, kept by limits. NATS JetStream, limits retention.
  *
  * Connections never reconnect by themselves behind our back (nats.c's asynchronous publisher left holes across
- * automatic reconnects): on any error the bus drops the connection, makes a new one, tells writers and readers, and they
- * find out what was lost (bus_writer) or recreate what is gone (bus_reader). */
+ * automatic reconnects): on any error the bus drops the connection, makes a new one, tells writers and readers, and
+ * they find out what was lost (bus_writer) or recreate what is gone (bus_reader). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,15 +44,15 @@ enum code bus_send(struct bus *b, const char *subject, struct str payload, struc
 struct bus_listener;
 typedef void (*bus_message_fn)(const char *subject, struct str payload, void *arg);
 struct bus_listener *bus_listen(struct bus *b, const char *subject, const char *group, bus_message_fn fn,
-                                void (*connected)(void *arg), void *arg);
+				void (*connected)(void *arg), void *arg);
 void bus_unlisten(struct bus_listener *l); /* NULL is fine; no call is under way or will come after it returns */
 
 /* ---- streams ---- */
 
 struct bus_stream_config {
-	const char *name;      /* "ALULA_EVENTS" */
-	const char *subjects;  /* "alula.events.>" */
-	int64_t max_bytes;     /* old messages go first */
+	const char *name;     /* "ALULA_EVENTS" */
+	const char *subjects; /* "alula.events.>" */
+	int64_t max_bytes;    /* old messages go first */
 	int64_t max_age_us;
 };
 
@@ -67,7 +67,7 @@ void bus_writer_free(struct bus_writer *w);
 /* Queue a message; `id` is the caller's, growing. Blocks while too many are in flight.
  * Errors: UNAVAILABLE: nothing was queued, call bus_writer_recover; RESOURCE_EXHAUSTED: too large. */
 enum code bus_writer_publish(struct bus_writer *w, const char *subject, struct str payload, uint64_t id,
-                             struct err *err);
+			     struct err *err);
 /* The highest id such that it and all before it are in the stream; 0 for none yet. */
 uint64_t bus_writer_acked(struct bus_writer *w);
 /* After an error: a new connection, then compare the stream's creation time and last sequence with those remembered.
@@ -95,8 +95,9 @@ void bus_reader_free(struct bus_reader *r);
  * told by *ret_gap = true once: messages may have been skipped.
  * Errors: UNAVAILABLE while there is no bus. */
 enum code bus_reader_fetch(struct bus_reader *r, struct bus_message *messages, size_t max, int64_t timeout_us,
-                           size_t *ret_n, bool *ret_gap, struct err *err);
-/* The batch is committed here: acknowledge and free it. With `again`, nothing is acknowledged and it comes once more. */
+			   size_t *ret_n, bool *ret_gap, struct err *err);
+/* The batch is committed here: acknowledge and free it. With `again`, nothing is acknowledged and it comes once more.
+ */
 void bus_reader_done(struct bus_reader *r, bool again);
 
 DEFINE_CLEANUP(struct bus *, bus_free);

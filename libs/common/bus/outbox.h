@@ -4,9 +4,9 @@
  *   outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key bigint, subject text, payload bytea)
  * Row order is not commit order, so there is no cursor: rows are taken by id FOR UPDATE SKIP LOCKED and
  * gone only when confirmed. A sender thread keeps at most `window` rows on their way; it is woken
- * in-process by outbox_wake after a commit, by confirms, by outbox_resend (a receiver that says it is ready), and by a slow
- * sweep for leftovers. Receivers get `payload` on `subject`, must be idempotent, and confirm by id.
- * Several daemons may share one outbox table. */
+ * in-process by outbox_wake after a commit, by confirms, by outbox_resend (a receiver that says it is ready), and by a
+ * slow sweep for leftovers. Receivers get `payload` on `subject`, must be idempotent, and confirm by id. Several
+ * daemons may share one outbox table. */
 #pragma once
 #include "bus/bus.h"
 #include "db/db.h"
@@ -16,9 +16,9 @@ struct outbox;
 struct outbox_options {
 	struct bus *bus;
 	struct db_pool *pool;
-	size_t window;        /* rows sent and unconfirmed at most; 0 for 4096 */
-	int64_t resend_us;    /* a row unconfirmed for so long is sent again; 0 for 5 s */
-	int64_t sweep_us;     /* look for rows of others or of before; 0 for 5 s */
+	size_t window;     /* rows sent and unconfirmed at most; 0 for 4096 */
+	int64_t resend_us; /* a row unconfirmed for so long is sent again; 0 for 5 s */
+	int64_t sweep_us;  /* look for rows of others or of before; 0 for 5 s */
 	struct metrics *metrics;
 	const char *metrics_prefix;
 };

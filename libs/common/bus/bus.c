@@ -1,0 +1,375 @@
+/* The connection that comes and goes, and addressed messages over it. */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "private.h"
+
+enum { FIRST_PAUSE_US = 250000, MAX_PAUSE_US = 5000000, CONNECT_TIMEOUT_MS = 2000, PING_INTERVAL_MS = 5000 };
+
+struct bus_listener {
+	struct bus *bus;
+	char *subject, *group;
+	bus_message_fn fn;
+	void (*connected)(void *arg);
+	void *arg;
+	natsSubscription *sub;
+	atomic_int active; /* deliveries that have not completed, over all connections */
+	_Atomic bool ended;
+};
+
+/* ---- links ---- */
+
+struct link *link_get(struct bus *b)
+{
+	pthread_mutex_lock(&b->lock);
+	struct link *l = b->link;
+	if (l)
+		atomic_fetch_add(&l->refs, 1);
+	pthread_mutex_unlock(&b->lock);
+	return l;
+}
+
+void link_put(struct link *l)
+{
+	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
+		return;
+	natsConnection_Destroy(l->nc);
+	free(l);
+}
+
+void link_break(struct link *l)
+{
+	atomic_store(&l->closed, true);
+	pthread_mutex_lock(&l->bus->lock);
+	pthread_cond_broadcast(&l->bus->changed);
+	pthread_mutex_unlock(&l->bus->lock);
+}
+
+static void deadline_in(struct timespec *at, int64_t us)
+{
+	int64_t until_us = time_mono_us() + us;
+
+	*at = (struct timespec){until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
+}
+
+struct link *link_wait(struct bus *b, uint64_t generation, int64_t timeout_us)
+{
+	struct timespec at;
+	struct link *l = NULL;
+
+	deadline_in(&at, timeout_us);
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopping && (!b->link || b->link->generation <= generation || atomic_load(&b->link->closed)))
+		if (pthread_cond_timedwait(&b->changed, &b->lock, &at) == ETIMEDOUT)
+			break;
+	if (b->link && b->link->generation > generation && !atomic_load(&b->link->closed)) {
+		l = b->link;
+		atomic_fetch_add(&l->refs, 1);
+	}
+	pthread_mutex_unlock(&b->lock);
+	return l;
+}
+
+static void on_closed(natsConnection *nc, void *closure)
+{
+	(void)nc;
+	link_break(closure);
+	link_put(closure);
+}
+
+/* Slow consumers drop addressed messages; their senders repeat them. */
+static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *closure)
+{
+	static struct log_limit limit;
+	size_t held;
+
+	(void)nc;
+	(void)sub;
+	(void)closure;
+	if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+		log_warn("bus", LOG_STR("error", natsStatus_GetText(status)), LOG_INT("held_back", held));
+}
+
+static natsStatus connect_link(struct bus *b, struct link *l)
+{
+	natsOptions *o = NULL;
+	natsStatus s = natsOptions_Create(&o);
+
+	if (s == NATS_OK)
+		s = natsOptions_SetURL(o, b->url);
+	if (s == NATS_OK)
+		s = natsOptions_SetName(o, b->name);
+	if (s == NATS_OK)
+		s = natsOptions_SetAllowReconnect(o, false);
+	if (s == NATS_OK)
+		s = natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
+	if (s == NATS_OK)
+		s = natsOptions_SetPingInterval(o, PING_INTERVAL_MS);
+	if (s == NATS_OK)
+		s = natsOptions_SetMaxPingsOut(o, 2);
+	if (s == NATS_OK)
+		s = natsOptions_SetSendAsap(o, true);
+	if (s == NATS_OK)
+		s = natsOptions_SetErrorHandler(o, on_error, l);
+	if (s == NATS_OK)
+		s = natsOptions_SetClosedCB(o, on_closed, l);
+	if (s == NATS_OK)
+		s = natsConnection_Connect(&l->nc, o);
+	natsOptions_Destroy(o);
+	return s;
+}
+
+static struct link *link_new(struct bus *b)
+{
+	struct link *l = x_calloc(1, sizeof *l);
+
+	l->bus = b;
+	l->generation = ++b->generation;
+	atomic_init(&l->refs, 2); /* the bus's, and that of the closed callback */
+	natsStatus s = connect_link(b, l);
+	if (s == NATS_OK)
+		return l;
+	const char *why = nats_GetLastError(NULL);
+	pthread_mutex_lock(&b->lock);
+	snprintf(b->last_error, sizeof b->last_error, "%s", why && *why ? why : natsStatus_GetText(s));
+	pthread_mutex_unlock(&b->lock);
+	free(l);
+	return NULL;
+}
+
+/* ---- listeners ---- */
+
+static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+	struct bus_listener *l = closure;
+
+	(void)nc;
+	(void)sub;
+	metric_add(l->bus->received, 1);
+	if (!atomic_load(&l->ended))
+		l->fn(natsMsg_GetSubject(msg), (struct str){natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)},
+		      l->arg);
+	natsMsg_Destroy(msg);
+}
+
+static void on_complete(void *closure)
+{
+	struct bus_listener *l = closure;
+
+	atomic_fetch_sub(&l->active, 1);
+}
+
+static void subscribe(struct bus_listener *l, struct link *link)
+{
+	natsStatus s;
+
+	natsSubscription_Destroy(l->sub);
+	l->sub = NULL;
+	if (l->group)
+		s = natsConnection_QueueSubscribe(&l->sub, link->nc, l->subject, l->group, on_message, l);
+	else
+		s = natsConnection_Subscribe(&l->sub, link->nc, l->subject, on_message, l);
+	if (s != NATS_OK) {
+		link_break(link);
+		return;
+	}
+	atomic_fetch_add(&l->active, 1);
+	natsSubscription_SetOnCompleteCB(l->sub, on_complete, l);
+	natsSubscription_SetPendingLimits(l->sub, 1 << 17, 256 << 20);
+}
+
+struct bus_listener *bus_listen(struct bus *b, const char *subject, const char *group, bus_message_fn fn,
+				void (*connected)(void *arg), void *arg)
+{
+	struct bus_listener *l = x_calloc(1, sizeof *l);
+
+	l->bus = b;
+	l->subject = x_strdup(subject);
+	l->group = x_strdup(group);
+	l->fn = fn;
+	l->connected = connected;
+	l->arg = arg;
+	pthread_mutex_lock(&b->lock);
+	vec_push(&b->listeners, l);
+	bool there = b->link && !atomic_load(&b->link->closed);
+	if (there)
+		subscribe(l, b->link);
+	pthread_mutex_unlock(&b->lock);
+	if (there && connected)
+		connected(arg);
+	return l;
+}
+
+void bus_unlisten(struct bus_listener *l)
+{
+	if (!l)
+		return;
+	struct bus *b = l->bus;
+	atomic_store(&l->ended, true);
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < b->listeners.n; i++)
+		if (b->listeners.at[i] == l)
+			vec_swap_remove(&b->listeners, i);
+	pthread_mutex_unlock(&b->lock);
+	if (l->sub)
+		natsSubscription_Unsubscribe(l->sub);
+	natsSubscription_Destroy(l->sub);
+	/* A delivery may be under way; it ends soon. */
+	while (atomic_load(&l->active) > 0)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	free(l->subject);
+	free(l->group);
+	free(l);
+}
+
+/* ---- the thread that keeps a connection ---- */
+
+static void install(struct bus *b, struct link *l)
+{
+	VEC(struct bus_listener *) tell = {0};
+
+	pthread_mutex_lock(&b->lock);
+	vec_each (struct bus_listener **, p, &b->listeners) {
+		subscribe(*p, l);
+		vec_push(&tell, *p);
+	}
+	b->link = l;
+	pthread_cond_broadcast(&b->changed);
+	/* Listeners do not go away while they are told: bus_unlisten takes the lock first. */
+	vec_each (struct bus_listener **, p, &tell)
+		if ((*p)->connected && !atomic_load(&(*p)->ended))
+			(*p)->connected((*p)->arg);
+	pthread_mutex_unlock(&b->lock);
+	vec_free(&tell);
+	metric_add(b->connects, 1);
+}
+
+/* Wait until the link is closed or the bus ends. */
+static void keep(struct bus *b)
+{
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopping && !atomic_load(&b->link->closed))
+		pthread_cond_wait(&b->changed, &b->lock);
+	struct link *l = b->link;
+	b->link = NULL;
+	pthread_mutex_unlock(&b->lock);
+	natsConnection_Close(l->nc);
+	link_put(l);
+}
+
+static bool pause_for(struct bus *b, int64_t us)
+{
+	struct timespec at;
+
+	deadline_in(&at, us);
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopping && pthread_cond_timedwait(&b->changed, &b->lock, &at) != ETIMEDOUT)
+		continue;
+	bool go_on = !b->stopping;
+	pthread_mutex_unlock(&b->lock);
+	return go_on;
+}
+
+static void *bus_thread(void *arg)
+{
+	struct bus *b = arg;
+	int64_t pause_us = FIRST_PAUSE_US;
+	struct link *l;
+
+	pthread_setname_np(pthread_self(), "bus");
+	do {
+		l = link_new(b);
+		if (!l) {
+			pause_us = MIN(pause_us * 2, MAX_PAUSE_US);
+			continue;
+		}
+		pause_us = FIRST_PAUSE_US / 2;
+		install(b, l);
+		keep(b);
+	} while (pause_for(b, pause_us));
+	return NULL;
+}
+
+struct bus *bus_new(const struct bus_options *options)
+{
+	struct bus *b = x_calloc(1, sizeof *b);
+	pthread_condattr_t attr;
+
+	b->url = x_strdup(options->url);
+	b->name = x_strdup(options->name);
+	snprintf(b->last_error, sizeof b->last_error, "no answer yet");
+	pthread_mutexattr_t recursive;
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE); /* `connected` callbacks send */
+	pthread_mutex_init(&b->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	if (options->metrics) {
+		b->connects = metrics_counter(options->metrics, "bus:connects", NULL, "Connections made.");
+		b->sent = metrics_counter(options->metrics, "bus:sent", NULL, "Addressed messages sent.");
+		b->received = metrics_counter(options->metrics, "bus:received", NULL, "Addressed messages received.");
+	}
+	pthread_create(&b->thread, NULL, bus_thread, b);
+	return b;
+}
+
+void bus_free(struct bus *b)
+{
+	if (!b)
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->stopping = true;
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+	pthread_join(b->thread, NULL);
+	pthread_mutex_destroy(&b->lock);
+	pthread_cond_destroy(&b->changed);
+	vec_free(&b->listeners);
+	free(b->url);
+	free(b->name);
+	free(b);
+}
+
+bool bus_connected(const struct bus *b)
+{
+	struct link *l = link_get((struct bus *)b);
+	bool connected = l && !atomic_load(&l->closed);
+
+	link_put(l);
+	return connected;
+}
+
+enum code bus_wait(struct bus *b, int64_t timeout_us, struct err *err)
+{
+	struct link *l = link_wait(b, 0, timeout_us);
+
+	if (!l)
+		return err_set(err, UNAVAILABLE, "cannot reach the bus at %s: %s", b->url, b->last_error);
+	link_put(l);
+	return OK;
+}
+
+enum code bus_send(struct bus *b, const char *subject, struct str payload, struct err *err)
+{
+	struct link *l = link_get(b);
+
+	if (!l || atomic_load(&l->closed)) {
+		link_put(l);
+		return err_set(err, UNAVAILABLE, "no connection to the bus at %s", b->url);
+	}
+	if ((int64_t)payload.len > natsConnection_GetMaxPayload(l->nc)) {
+		link_put(l);
+		return err_set(err, RESOURCE_EXHAUSTED, "a message of %zu bytes is too large for the bus", payload.len);
+	}
+	natsStatus s = natsConnection_Publish(l->nc, subject, payload.ptr, (int)payload.len);
+	if (s != NATS_OK)
+		link_break(l);
+	else
+		metric_add(b->sent, 1);
+	link_put(l);
+	return s == NATS_OK ? OK : err_set(err, UNAVAILABLE, "bus: %s", natsStatus_GetText(s));
+}
