@@ -8,8 +8,11 @@ MODULES  := $(patsubst libs/common/%/module.mk,%,$(wildcard libs/common/*/module
 SERVICES := $(patsubst services/%/service.mk,%,$(wildcard services/*/service.mk))
 include $(wildcard libs/common/*/module.mk services/*/service.mk)
 
-# Everything that a list of modules needs, itself included.
-closure = $(sort $(1) $(foreach m,$(1),$(call closure,$($(m).deps))))
+# Everything that a list of modules needs, itself included; worked out once a module.
+closure = $(sort $(foreach m,$(1),$(closed.$(m))))
+$(foreach m,$(MODULES),$(eval closed.$(m) = \
+  $$(eval closed.$(m) := $$(sort $(m) $$(foreach d,$$($(m).deps),$$(closed.$$(d)))))$$(closed.$(m))))
+# pkg-config is slow (0.5 s for grpc): it is asked only when something is built.
 pkg_libs = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 module_pkgs = $(sort $(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 
@@ -28,7 +31,8 @@ $(B)/%.o: %.c $(B)/flags | $(PROTO_STAMP)
 	@echo "  CC $<"; $(CC) $(ALL_CFLAGS) $(OWN_CFLAGS) -MMD -MP -c -o $@ $<
 
 define module_rules
-$(call module_lib,$(1)): OWN_CFLAGS = $(if $(strip $($(1).pkgs)),$(shell pkg-config --cflags $($(1).pkgs)))
+cflags.$(1) = $$(eval cflags.$(1) := $$(if $$(strip $$($(1).pkgs)),$$(shell pkg-config --cflags $$($(1).pkgs))))$$(cflags.$(1))
+$(call module_lib,$(1)): OWN_CFLAGS = $$(cflags.$(1))
 $(call module_lib,$(1)): $(patsubst %.c,$(B)/%.o,$(call module_srcs,$(1)))
 	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
 endef
@@ -49,7 +53,7 @@ $(B)/bin/alula-$(1): $(B)/services/$(1)/main.o $(call service_lib,$(1)) \
     $(foreach m,$(call closure,$($(1).modules)),$(call module_lib,$(m))) $(PROTO_LIB)
 	@mkdir -p $$(@D); echo "  LD $$@"
 	@$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
-	  $(call pkg_libs,$(call module_pkgs,$($(1).modules)) libprotobuf-c) -lm
+	  $$(call pkg_libs,$(call module_pkgs,$($(1).modules)) libprotobuf-c) -lm
 endef
 $(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
 
@@ -64,7 +68,7 @@ $(B)/$(1:.c=): $(B)/$(1:.c=.o) $(if $(filter $(call unit_of,$(1)),$(SERVICES)),$
     $(foreach m,$(call closure,$(call unit_mods,$(1))),$(call module_lib,$(m))) $(PROTO_LIB)
 	@echo "  LD $$@"
 	@$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
-	  $(call pkg_libs,$(call module_pkgs,$(call unit_mods,$(1))) libprotobuf-c cmocka) -lm
+	  $$(call pkg_libs,$(call module_pkgs,$(call unit_mods,$(1))) libprotobuf-c cmocka) -lm
 endef
 $(foreach t,$(UNIT_SRCS),$(eval $(call unit_rules,$(t))))
 
