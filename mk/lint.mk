@@ -18,7 +18,7 @@ lint-includes:
 	@$(PYTHON) tools/check-includes
 
 lint-headers: $(PROTO_STAMP)
-	@CC='$(CC)' CFLAGS='$(filter-out -DALULA_VERSION%,$(ALL_CFLAGS))' tools/check-headers $(HEADERS)
+	@CC='$(CC)' CFLAGS='$(filter-out -DALULA_VERSION%,$(ALL_CFLAGS)) $(sort $(foreach m,$(MODULES),$(cflags.$(m))))' tools/check-headers $(HEADERS)
 
 lint-cppcheck:
 	@mkdir -p $(B)/cppcheck

@@ -68,6 +68,8 @@ $(B)/tests/tools/$(1): $(B)/tests/tools/$(1).o $(B)/tests/tools/all_types.o \
     $(foreach m,$(call closure,$($(1).modules)),$(call module_lib,$(m))) $(PROTO_LIB)
 	@echo "  LD $$@"
 	@$(CC) $$(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
-	  $(call pkg_libs,$(call module_pkgs,$($(1).modules)) libprotobuf-c) -lm
+	  $$(call pkg_libs,$(call module_pkgs,$($(1).modules)) libprotobuf-c) -lm
 endef
 $(foreach t,$(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c)),$(eval $(call tool_rules,$(t))))
+
+all: $(TEST_TOOLS)
