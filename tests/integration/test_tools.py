@@ -13,6 +13,8 @@ RULES = [
     ("libs/common/base/str.c", '#include "services/admin/admin.h"', "libs/common includes a service"),
     ("libs/common/base/buf.c", '#include "http/http.h"', "module base does not name http in its module.mk"),
     ("libs/common/base/map.c", '#include "../http/http.h"', "an include that leaves the module"),
+    ("libs/common/service/service.c", '#include "config/private.h"', "the private header of module config"),
+    ("services/propeller/executor.h", '#include "config/private.h"', "the private header of module config"),
     ("services/propeller/executor.h", '#include "../admin/admin.h"', "service propeller includes service admin"),
     ("services/propeller/engine/engine.h", "# include <unistd.h>", "the engine does no I/O"),
     ("services/propeller/engine/engine.h", '#include "db/db.h"', "the engine includes only"),
