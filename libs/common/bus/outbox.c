@@ -1,6 +1,7 @@
 #include "bus/outbox.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "alula/bus.h"
 #include "base/base.h"
