@@ -24,8 +24,13 @@
 		(v)->at[(v)->n++] = (__VA_ARGS__);                                                                     \
 	} while (0)
 /* Remove element i; the last takes its place. */
-#define vec_swap_remove(v, i) ((v)->at[i] = (v)->at[--(v)->n])
-#define vec_clear(v)          ((v)->n = 0)
+#define vec_swap_remove(v, i)                                                                                          \
+	do {                                                                                                           \
+		size_t i_ = (i);                                                                                       \
+		(v)->n--;                                                                                              \
+		(v)->at[i_] = (v)->at[(v)->n];                                                                         \
+	} while (0)
+#define vec_clear(v) ((v)->n = 0)
 #define vec_free(v)                                                                                                    \
 	do {                                                                                                           \
 		free((v)->at);                                                                                         \
