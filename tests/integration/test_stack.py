@@ -139,3 +139,20 @@ def test_several_of_a_kind(tmp_path):
         s.up()
         assert sorted(s.rows()) == ["admin", "admin-2", "nats", "postgres", "propeller", "propeller-2", "propeller-3"]
         assert s.port("admin.grpc") != s.port("admin-2.grpc")
+
+
+def test_settings_of_other_servers_do_not_reach_the_daemons(fake):
+    fake.env.update(ALULA_DSN="host=elsewhere", ALULA_BUS_NATS_URL="nats://elsewhere", ALULA_TASK_PATH="/opt/mine")
+    fake.up()
+    with open(f"/proc/{fake.pid('admin')}/environ", encoding="utf-8") as f:
+        environment = f.read()
+    assert "elsewhere" not in environment and "ALULA_TASK_PATH=/opt/mine" in environment
+
+
+def test_a_new_build_is_told(fake):
+    fake.up()
+    program = os.path.join(fake.env["ALULA_BIN"], "alula-admin")
+    os.unlink(program)
+    with open(program, "w", encoding="utf-8"):
+        pass
+    assert "admin has been built anew since it started: make down up" in fake.run("up")
