@@ -4,7 +4,7 @@ CLANG_FORMAT ?= $(firstword $(shell command -v clang-format-14) clang-format)
 C_FILES      = $(sort $(shell find libs services tests bench tools -name '*.[ch]'))
 HEADERS      = $(filter %.h,$(C_FILES))
 # cppcheck 2.10 reads neither __VA_OPT__ (log_at) nor statement expressions (take).
-CPPCHECK     = cppcheck -q -j2 --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
+CPPCHECK     = cppcheck -q -j2 --std=c11 --language=c --library=posix,gnu --enable=warning,performance,portability --inline-suppr \
                --error-exitcode=1 --suppressions-list=tools/cppcheck.supp --cppcheck-build-dir=$(B)/cppcheck \
                -D__x86_64__ -DALULA_VERSION='""' -Ulog_at -Utake -Ilibs/common
 
