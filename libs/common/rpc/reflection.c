@@ -54,9 +54,9 @@ static PbFileDescriptorProto *unpack_file(const struct pb_file *file, struct are
 /* "b.C" for name "a.b.C" and prefix "a"; NULL if it does not begin so. */
 static const char *after(const char *name, const char *prefix)
 {
-	size_t len = strlen(prefix);
+	size_t len = prefix ? strlen(prefix) : 0;
 
-	if (!prefix || len == 0)
+	if (len == 0)
 		return name;
 	if (strncmp(name, prefix, len) != 0)
 		return NULL;
