@@ -1,43 +1,54 @@
 /* Context of the admin service: Flyte's control API over Postgres.
- * One file per resource; handlers are bound by name in main.c's tables. */
+ * One file per resource, which exports its handlers as a table; main.c binds the tables. */
 #pragma once
 #include "api/api.h"
 #include "bus/bus.h"
 #include "bus/outbox.h"
+#include "config/common_keys.h"
 #include "config/config.h"
 #include "db/db.h"
+#include "http/http.h"
 #include "service/service.h"
 #include "store/store.h"
 
 struct admin_config {
 	struct service_config service;
-	const char *grpc_listen, *http_listen;
-	int64_t grpc_workers, http_workers;
+	struct database_config database;
+	struct bus_config bus;
+	struct storage_config storage;
+
+	const char *host;
+	int64_t http_port, grpc_port;
+	int64_t grpc_workers, http_workers, data_proxy_workers;
 	int64_t max_message_bytes;
-	const char *dsn;
-	int64_t db_connections, data_proxy_connections;
+	int64_t data_proxy_connections;
 	int64_t slow_query_us;
-	const char *bus_url;
-	const char *storage_type, *storage_root, *storage_public_url, *storage_secret;
-	const char *metadata_prefix;     /* flyteadmin.metadataStoragePrefix: "metadata/admin" */
-	int64_t max_parallelism;         /* flyteadmin.maxParallelism: 25 */
-	int64_t max_workflow_nodes;      /* registrationMaxWorkflowNodes; 0: none */
-	int64_t inline_bytes;            /* data above this is answered by URL; Flyte's remoteData.maxSizeInBytes */
-	struct config_strings domains;   /* "development", "staging", "production" */
+
+	struct config_strings metadata_prefix; /* "metadata", "admin" */
+	int64_t max_parallelism;               /* 25 */
+	int64_t max_workflow_nodes;            /* 0: none */
+	int64_t inline_bytes;                  /* inputs up to this size travel inline in commands */
+	int64_t max_data_bytes;                /* data above this is answered by URL; 0: always inline */
+	struct config_strings domains;         /* "development", "staging", "production" */
 	struct config_strings seed_projects;
-	int64_t signed_url_us;           /* how long signed URLs last */
+
+	int64_t signed_url_us; /* how long signed URLs of execution data last */
+	int64_t upload_max_expires_us, download_max_expires_us;
+	int64_t upload_name_length; /* of generated file names */
+	const char *upload_prefix;
 	int64_t max_upload_bytes;
 };
 
 struct admin {
 	const struct admin_config *config;
 	struct metrics *metrics;
-	struct db_pool *db;        /* for API handlers */
-	struct db_pool *data_db;   /* the data proxy's and the materialiser's own */
+	struct db_pool *db;      /* for API handlers */
+	struct db_pool *data_db; /* the data proxy's and the materialiser's own */
 	struct store *store;
 	struct bus *bus;
-	struct outbox *outbox;     /* commands to propeller */
+	struct outbox *outbox; /* commands to propeller */
 	struct materialiser *materialiser;
+	char *metadata_root; /* "<store's root>/metadata/admin" */
 	struct api *api;
 	struct rpc_server *rpc;
 	struct http_server *http;
@@ -49,6 +60,17 @@ static inline struct admin *admin_of(const struct request *rq)
 	return rq->user;
 }
 
-/* Bindings of the services, each in its resource's file:
- * project.c, task.c, workflow.c, launch_plan.c, named_entity.c, execution.c, node_execution.c, task_execution.c,
- * data_proxy.c, about.c (version, auth metadata, identity). */
+/* Handlers of the services, each in its resource's file. */
+extern const struct api_binding admin_project_rpcs[];
+extern const struct api_binding admin_task_rpcs[];
+extern const struct api_binding admin_workflow_rpcs[];
+extern const struct api_binding admin_launch_plan_rpcs[];
+extern const struct api_binding admin_named_entity_rpcs[];
+extern const struct api_binding admin_about_rpcs[];         /* AdminService */
+extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataService */
+extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */
+
+extern const struct config_key admin_keys[];
+
+/* Projects that the configuration names, where they are missing. */
+enum code admin_seed_projects(struct admin *admin, struct err *err);

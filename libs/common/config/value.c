@@ -223,16 +223,23 @@ bool config_value_of_text(struct arena *a, const struct config_key *k, const cha
 	return TYPES[k->type].parse(a, str_of(text), ret) && in_bounds(k, ret);
 }
 
+/* Of Flyte's lists of {id, name} (domains) the ids count. */
+static const char *text_of_item(struct node *n)
+{
+	const struct node *id = n->kind == NODE_MAP ? node_child(n, STR("id")) : n;
+	return id && id->kind == NODE_SCALAR ? id->text : NULL;
+}
+
 static const struct node *strings_of_list(struct arena *a, const struct node *n, union config_value *ret)
 {
 	size_t count = 0;
-	for (const struct node *c = n->children; c; c = c->next, count++)
-		if (c->kind != NODE_SCALAR)
+	for (struct node *c = n->children; c; c = c->next, count++)
+		if (!text_of_item(c))
 			return c;
 	ret->strings = (struct config_strings){.at = arena_array(a, const char *, count), .n = count};
 	count = 0;
-	for (const struct node *c = n->children; c; c = c->next)
-		ret->strings.at[count++] = c->text;
+	for (struct node *c = n->children; c; c = c->next)
+		ret->strings.at[count++] = text_of_item(c);
 	return NULL;
 }
 

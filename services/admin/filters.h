@@ -1,0 +1,63 @@
+/* Lists: Flyte's filter expressions, sort keys and page tokens, made into SQL by tables of columns.
+ *
+ *   eq(name,x)+contains(version,v)+gte(created_at,2026-01-01T00:00:00Z)+value_in(phase,RUNNING;FAILED)
+ *
+ * An expression names a column of the entity that is listed ("name") or of one joined to it ("workflow.name").
+ * Pages are cut by key (the sort column's value, then id), so rows that come or go meanwhile move no page; a token of
+ * digits is an offset, since flytectl computes offsets of its own. No text from outside becomes SQL.
+ * Source: flyteadmin pkg/manager/impl/util/filters.go, pkg/common/filters.go, sorting.go (v1.16.8). */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "db/db.h"
+#include "flyteidl/admin/common.h"
+
+enum column_kind { COLUMN_TEXT, COLUMN_I64, COLUMN_TIME, COLUMN_DURATION /* bigint microseconds */ };
+
+struct list_column {
+	const char *name; /* Flyte's; NULL ends a table */
+	const char *sql;  /* an expression of ours that is never NULL: "t.name" */
+	enum column_kind kind;
+	/* Words that stand for the numbers 0, 1, … of a COLUMN_I64 (phases); NULL for none, and at its end. */
+	const char *const *words;
+};
+
+/* An entity that filters may name; the last of an array has columns NULL. */
+struct list_entity {
+	const char *prefix; /* "launch_plan" in "launch_plan.name" */
+	const char *code;   /* Flyte's, for its error texts: "l" */
+	const struct list_column *columns;
+};
+
+/* A statement in the making. Start with list_init, end with list_clear (or auto_list). */
+struct list {
+	struct arena *arena;
+	const char *what;                   /* the RPC, for error texts: "ListTasks" */
+	const struct list_entity *entities; /* the first is the one that is listed */
+	struct buf sql;
+	struct db_param params[256];
+	size_t n_params;
+	bool has_where;
+	const struct list_column *sort; /* NULL: by id */
+	const char *id_sql;
+	uint32_t limit;
+};
+void list_clear(struct list *l);
+#define auto_list __attribute__((cleanup(list_clear)))
+
+void list_init(struct list *l, struct arena *a, const char *what, const struct list_entity *entities);
+/* "SELECT <sort value as text>, <id>, <columns> FROM <from>"; `id_sql` is the bigint that makes rows distinct.
+ * The sort key is checked here. Errors: INVALID_ARGUMENT. */
+enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,
+		      struct err *err);
+/* AND <sql> = value, where `sql` is an expression of ours. */
+void list_where(struct list *l, const char *sql, struct db_param value);
+/* AND <sql>, as it is. */
+void list_where_sql(struct list *l, const char *sql);
+/* The request's filters; NULL or "" for none. Errors: INVALID_ARGUMENT in flyteadmin's words. */
+enum code list_filter(struct list *l, const char *filters, struct err *err);
+/* The page, then run. Column 0 of the rows is the sort value, 1 the id, then `columns`.
+ * *ret_token: for the next page, "" when this one is not full; in the arena.
+ * Errors: INVALID_ARGUMENT for a limit of 0 or a bad token. */
+enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *token, struct db_rows **ret,
+		   const char **ret_token, struct err *err);
