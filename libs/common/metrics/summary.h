@@ -23,3 +23,5 @@ void summary_free(struct summary *s);
 void summary_observe(struct summary *s, int64_t now_us, int64_t us);
 /* For `n` quantiles (0 to 1, ascending) the microseconds; NaN if nothing happened in the last 60 to 90 s. */
 void summary_quantiles(const struct summary *s, int64_t now_us, const double *quantiles, size_t n, double *ret);
+
+DEFINE_CLEANUP(struct summary *, summary_free);
