@@ -49,6 +49,7 @@ valgrind-unit: $(UNIT_PROGRAMS)
 # Programs that tests talk to: tests/tools/<name>.c is $(B)/tests/tools/<name> and links the modules of <name>.modules.
 # They can look every message type up: ALL_TYPES and N_ALL_TYPES.
 json_pipe.modules = json
+rpc_bench.modules = rpc
 
 TEST_TOOLS = $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
 

@@ -1,8 +1,9 @@
 /* The server's parts, shared by server.c, crew.c, call.c, stream.c, health.c and reflection.c.
  *
- * Everything happens as events of one completion queue. Up to CREW_POLLERS threads wait on it; a thread whose event is
- * a complete request runs the handler itself, unless it is the last one on the queue: then it passes the call on to a
- * thread of the crew that has nothing to do, so that pings and arrivals are looked after whatever the handlers do. */
+ * Everything happens as events of one completion queue, which one thread serves, the poller; so pings and arrivals are
+ * looked after whatever the handlers do. It gives complete requests to the workers, but runs handlers that never block
+ * itself. (More threads on the queue were slower at every load: they get into each other's way in gRPC's
+ * core. tests/tools/rpc_bench.c measures.) */
 #pragma once
 #include <grpc/support/time.h>
 #include <pthread.h>
@@ -34,7 +35,6 @@ struct call {
 	const struct api *api;
 	const struct api_method *method;
 	int64_t received_us;
-	struct call *next;            /* in the crew's backlog */
 	struct call *earlier, *later; /* in the list of requests that are arriving */
 	bool arriving;
 };
@@ -93,21 +93,15 @@ void reflection_init(struct rpc_server *s);
 
 /* ---- the crew (crew.c) ---- */
 
-enum { CREW_POLLERS = 2 };
-
 struct worker {
 	struct rpc_server *server;
+	struct queue *queue; /* where it takes calls from; NULL: it is the poller */
 	struct arena *arena;
 	pthread_t thread;
-	bool polling;
 };
 
 struct crew {
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	int pollers;
-	bool over;
-	struct call *backlog, **backlog_end;
+	struct queue *fast, *slow; /* of struct call */
 	struct worker *workers;
 	size_t n;
 };
@@ -127,7 +121,6 @@ struct rpc_server {
 	int port;
 	struct api *builtin; /* health */
 	struct crew crew;
-	struct queue *slow; /* NULL without slow services */
 	VEC(const struct pb_file *) files;
 
 	atomic_int calls; /* under way */
@@ -142,7 +135,6 @@ struct rpc_server {
 
 	pthread_mutex_t arriving_lock;
 	struct call *arriving_first, *arriving_last;
-	atomic_int_least64_t next_sweep_us; /* monotonic */
 
 	struct metric *in_flight, *waiting, *refused;
 };
