@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { SUMMARY_WINDOWS = 3, SUMMARY_BUCKETS = 528 };
+enum { SUMMARY_WINDOWS = 3, SUMMARY_BUCKETS = 544 };
 #define SUMMARY_WINDOW_US INT64_C(30000000)
 
 struct summary {
