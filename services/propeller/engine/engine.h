@@ -37,13 +37,16 @@ struct engine_options {
 	void *arg;
 };
 
-/* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, or a place in the store
- * (one output variable of another node) that whoever runs the attempt reads. */
+/* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, a place in the store (one
+ * variable of another node's outputs) that whoever runs the attempt reads, or a list or map of such. */
 struct value_ref {
-	const char *var;
-	const CoreLiteral *literal; /* NULL when it lies in the store */
-	const char *uri;            /* of a LiteralMap: outputs.pb or inputs.pb */
-	const char *uri_var;        /* which of its variables */
+	const char *var; /* the variable; inside a map its key */
+	enum { VALUE_LITERAL, VALUE_STORED, VALUE_COLLECTION, VALUE_MAP } kind;
+	const CoreLiteral *literal;
+	const char *uri;     /* of a LiteralMap: outputs.pb or inputs.pb */
+	const char *uri_var; /* which of its variables */
+	const struct value_ref *items;
+	size_t n_items;
 };
 
 enum action_kind {
@@ -66,8 +69,7 @@ struct attempt {
 	const struct value_ref *inputs;
 	size_t n_inputs;
 	const char *inputs_uri, *output_prefix, *raw_output_prefix, *checkpoint_prefix, *prev_checkpoint_prefix;
-	int64_t queued_at_us;
-	int64_t deadline_us; /* the attempt's own; INT64_MAX for none. The engine also sets a timer; this is for the shim */
+	int64_t timeout_us; /* from its start on; 0 for none. The engine sets a timer too; this is for who runs it */
 };
 
 struct action {
@@ -83,7 +85,8 @@ struct action {
 	struct action *next;
 };
 
-/* What one step gives. Everything is in `arena`, which is the caller's. */
+/* What one step gives. Everything is in `arena`, which is the caller's; but literals in the record may be the engine's:
+ * pack the record before the next call. Actions borrow nothing but `workflow`'s tasks and the command. */
 struct step {
 	struct arena *arena;
 	AlulaRecord *record;     /* NULL when the input changed nothing (a repeat, too late, unknown): journal nothing */
