@@ -1,6 +1,6 @@
-/* How fast is rpc with an empty handler?
- *   rpc_bench serve PORT [HANDLER_US]       AdminService.GetVersion on 127.0.0.1:PORT, until SIGTERM;
- *                                           the handler sleeps HANDLER_US, or is declared quick (-1)
+/* How fast is rpc with an empty handler? Also what tests/integration/test_rpc.py talks to.
+ *   rpc_bench serve PORT [HANDLER_US]       AdminService.GetVersion on 127.0.0.1:PORT (0: a free one, printed),
+ *                                           until SIGTERM; the handler sleeps HANDLER_US, or is declared quick (-1)
  *   rpc_bench load PORT IN_FLIGHT SECONDS   one connection, one thread, IN_FLIGHT calls at a time over gRPC's core
  *   rpc_bench call PORT THREADS SECONDS     one channel, THREADS threads in rpc_call
  * Prints calls a second. Server and load are processes of their own, as in life. */
@@ -56,6 +56,8 @@ static int serve(int port)
 		return 1;
 	}
 	rpc_server_set_serving(s, true);
+	printf("%d\n", rpc_server_port(s));
+	fflush(stdout);
 	sigwait(&set, &sig);
 	rpc_server_stop(s, USEC_PER_SEC);
 	api_free(api);

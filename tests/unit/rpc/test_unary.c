@@ -58,7 +58,7 @@ static void gives_every_code_and_text(void **state)
 
 	(void)state;
 	for (int code = 1; code <= 16; code++) {
-		char id[8], text[100];
+		char id[16], text[100];
 		enum code expected = code == UNKNOWN           ? INTERNAL
 				     : code == UNAUTHENTICATED ? PERMISSION_DENIED
 							       : (enum code)code;
