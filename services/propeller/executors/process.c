@@ -49,7 +49,7 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->output_prefix = arena_strdup(arena, a->output_prefix);
 	r->inputs = copy_inputs(r, a);
 	r->n_inputs = a->n_inputs;
-	r->deadline_us = a->deadline_us;
+	r->timeout_us = a->timeout_us;
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
 	map_put(x->runs, str_of(r->key), r);

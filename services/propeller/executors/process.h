@@ -18,7 +18,7 @@ struct run {
 	const char *dir, *log_path, *log_uri, *inputs_uri, *output_prefix;
 	const struct value_ref *inputs; /* while WAITING */
 	size_t n_inputs;
-	int64_t deadline_us, started_us;
+	int64_t timeout_us, started_us;
 	bool eager;
 	struct task_spec spec;
 	pid_t shim;

@@ -178,7 +178,7 @@ static void add_text(struct buf *b, const char *text)
 
 static void pack_spec(const struct run *r, struct buf *b)
 {
-	buf_printf(b, "%lld", (long long)(r->deadline_us == INT64_MAX ? 0 : r->deadline_us));
+	buf_printf(b, "%lld", (long long)(r->timeout_us ? time_now_us() + r->timeout_us : 0));
 	buf_addc(b, '\0');
 	buf_printf(b, "%lld", (long long)r->x->config->process_kill_grace_us);
 	buf_addc(b, '\0');
