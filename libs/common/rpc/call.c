@@ -71,6 +71,7 @@ static void answered(struct worker *w, struct tag *t, bool ok)
 void call_answer(struct call *c, enum code code, const char *text)
 {
 	grpc_op ops[4] = {0};
+	grpc_call *call = c->call;
 	size_t n = 0;
 	grpc_call_error rc;
 
@@ -89,7 +90,8 @@ void call_answer(struct call *c, enum code code, const char *text)
 	ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
 	ops[n++].data.recv_close_on_server.cancelled = &c->cancelled;
 	c->tag.fn = answered;
-	rc = grpc_call_start_batch(c->call, ops, n, &c->tag, NULL);
+	RPC_STARTED(&c->tag);
+	rc = grpc_call_start_batch(call, ops, n, &c->tag, NULL);
 	assert(rc == GRPC_CALL_OK);
 	(void)rc;
 }
@@ -172,11 +174,13 @@ static void received(struct worker *w, struct tag *t, bool ok)
 static void receive(struct call *c)
 {
 	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->in};
+	grpc_call *call = c->call;
 	grpc_call_error rc;
 
 	arriving_add(c);
 	c->tag.fn = received;
-	rc = grpc_call_start_batch(c->call, &op, 1, &c->tag, NULL);
+	RPC_STARTED(&c->tag);
+	rc = grpc_call_start_batch(call, &op, 1, &c->tag, NULL);
 	assert(rc == GRPC_CALL_OK);
 	(void)rc;
 }
@@ -275,6 +279,7 @@ void call_request(struct rpc_server *s)
 	c->status_text = grpc_empty_slice();
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->metadata);
+	RPC_STARTED(&c->tag);
 	rc = grpc_server_request_call(s->server, &c->call, &c->details, &c->metadata, s->cq, s->cq, &c->tag);
 	assert(rc == GRPC_CALL_OK);
 	(void)rc;

@@ -15,6 +15,7 @@ static void *poll_events(void *arg)
 			return NULL;
 		if (event.type == GRPC_OP_COMPLETE) {
 			struct tag *t = event.tag;
+			RPC_COMPLETED(t);
 			t->fn(w, t, event.success);
 		}
 		if (time_mono_us() >= next_sweep_us) {

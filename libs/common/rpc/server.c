@@ -236,6 +236,7 @@ void rpc_server_stop(struct rpc_server *s, int64_t grace_us)
 	rpc_server_set_serving(s, false);
 	atomic_store(&s->draining, true);
 	streams_end(s);
+	RPC_STARTED(&s->stopped);
 	grpc_server_shutdown_and_notify(s->server, s->cq, &s->stopped);
 	if (!wait_stopped(s, time_mono_us() + grace_us)) {
 		atomic_store(&s->cancelling, true);

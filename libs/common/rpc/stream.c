@@ -8,6 +8,7 @@ static void start(struct stream *st, const grpc_op *ops, size_t n, struct tag *t
 	grpc_call_error rc;
 
 	st->ops++;
+	RPC_STARTED(tag);
 	rc = grpc_call_start_batch(st->call, ops, n, tag, NULL);
 	assert(rc == GRPC_CALL_OK);
 	(void)rc;

@@ -135,7 +135,7 @@ static inline struct world *world_new(struct rpc_server_options options)
 	struct world *w = x_calloc(1, sizeof *w);
 	struct err err;
 
-	alarm(120);
+	alarm(300);
 	w->arena = arena_new(0);
 	w->metrics = metrics_new();
 	w->api = api_new(&(struct api_options){.user = w, .metrics = w->metrics, .metrics_prefix = "flyte:admin"});
