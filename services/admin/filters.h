@@ -39,8 +39,8 @@ struct list {
 	size_t n_params;
 	bool has_where;
 	const struct list_column *sort; /* NULL: by id */
+	bool descending;
 	const char *id_sql;
-	uint32_t limit;
 };
 void list_clear(struct list *l);
 #define auto_list __attribute__((cleanup(list_clear)))

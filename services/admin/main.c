@@ -34,9 +34,6 @@ static const char *const SLOW_SERVICES[] = {"flyteidl.service.DataProxyService",
 static const char *const QUICK_METHODS[] = {
 	"/flyteidl.service.AdminService/GetVersion",
 	"/flyteidl.service.AdminService/GetDomains",
-	"/flyteidl.service.AuthMetadataService/GetOAuth2Metadata",
-	"/flyteidl.service.AuthMetadataService/GetPublicClientConfig",
-	"/flyteidl.service.IdentityService/UserInfo",
 	NULL,
 };
 
