@@ -337,6 +337,48 @@ static void busy_workers_hold_up_only_their_own(void **state)
 		assert_code(OK, &proxies[i].err, proxies[i].code);
 }
 
+static void too_many_calls_are_refused(void **state)
+{
+	struct world *other;
+	struct caller c[3];
+	struct err err;
+	int status;
+
+	(void)state;
+	other = w;
+	w = world_new((struct rpc_server_options){.max_calls = 3});
+	atomic_store(&w->closed, true);
+	start_callers(c, 3, admin("GetDomains"));
+	wait_inside(w, 3);
+	assert_code(RESOURCE_EXHAUSTED, &err, check("", &status, &err));
+	assert_string_equal(err.text, "too many calls are under way; try again later");
+	atomic_store(&w->closed, false);
+	join_callers(c, 3);
+	for (int i = 0; check("", &status, &err) != OK; i++) { /* the server may still be clearing up */
+		assert_true(i < 1000);
+		usleep(1000);
+	}
+	world_free(w);
+	w = other;
+}
+
+static void a_request_that_does_not_come_is_given_up(void **state)
+{
+	struct world *other = w;
+	struct rpc_stream *s;
+	struct err err;
+	void *out;
+
+	(void)state;
+	w = world_new((struct rpc_server_options){.receive_timeout_us = SECOND / 10});
+	assert_code(OK, &err, rpc_stream_open(w->channel, admin("GetVersion"), 60 * SECOND, &s, &err));
+	assert_code(DEADLINE_EXCEEDED, &err, rpc_stream_receive(s, w->arena, &out, &err));
+	assert_string_equal(err.text, "the request did not arrive whole within the server's time limit");
+	rpc_stream_free(s);
+	world_free(w);
+	w = other;
+}
+
 static void *open_gate(void *arg)
 {
 	usleep(200000);
@@ -419,6 +461,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reflects, start, stop),
 		cmocka_unit_test_setup_teardown(streams_end_with_a_status, start, stop),
 		cmocka_unit_test_setup_teardown(busy_workers_hold_up_only_their_own, start, stop),
+		cmocka_unit_test_setup_teardown(too_many_calls_are_refused, start, stop),
+		cmocka_unit_test_setup_teardown(a_request_that_does_not_come_is_given_up, start, stop),
 		cmocka_unit_test_setup_teardown(drain_lets_calls_finish, start, stop),
 		cmocka_unit_test_setup_teardown(drain_cancels_after_the_grace, start, stop),
 		cmocka_unit_test_setup_teardown(a_second_server_takes_over, start, stop),
