@@ -1,0 +1,260 @@
+/* Streams and addressed messages over a real nats-server that is killed, restarted and wiped. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../servers.h"
+#include "base/base.h"
+#include "bus/bus.h"
+
+enum { MOST = 5000 }; /* messages of a test */
+
+static struct server nats;
+static struct bus *bus;
+static const struct bus_stream_config STREAM = {"TEST", "test.>", 64 << 20, INT64_C(3600) * 1000000};
+
+static int setup(void **state)
+{
+	(void)state;
+	char url[64];
+	struct err err;
+
+	nats_new(&nats);
+	snprintf(url, sizeof url, "nats://127.0.0.1:%d", nats.port);
+	bus = bus_new(&(struct bus_options){.url = url, .name = "test"});
+	assert_int_equal(bus_wait(bus, 10 * USEC_PER_SEC, &err), OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bus_free(bus);
+	server_free(&nats, SIGKILL);
+	return 0;
+}
+
+static enum code recover(struct bus_writer *w)
+{
+	struct err err;
+	enum code c = UNAVAILABLE;
+
+	for (int i = 0; i < 100 && c == UNAVAILABLE; i++)
+		c = bus_writer_recover(w, 200000, &err);
+	return c;
+}
+
+/* Publish from..to, recovering as the relay does; counts losses of the stream. */
+static void publish(struct bus_writer *w, uint64_t from, uint64_t to, int *ret_lost)
+{
+	for (uint64_t id = from; id <= to;) {
+		char text[24], subject[24];
+		struct err err;
+		snprintf(text, sizeof text, "%llu", (unsigned long long)id);
+		snprintf(subject, sizeof subject, "test.0.%llu", (unsigned long long)(id % 3));
+		enum code c = bus_writer_publish(w, subject, str_of(text), id, &err);
+		if (!c) {
+			id++;
+			continue;
+		}
+		assert_int_equal(c, UNAVAILABLE);
+		c = recover(w);
+		assert_true(c == OK || c == DATA_LOSS);
+		*ret_lost += c == DATA_LOSS;
+		id = c == DATA_LOSS ? 1 : bus_writer_acked(w) + 1;
+	}
+}
+
+static void wait_acked(struct bus_writer *w, uint64_t id, int *ret_lost)
+{
+	for (int i = 0; bus_writer_acked(w) < id; i++) {
+		usleep(1000);
+		if (i && i % 1000 == 0)
+			publish(w, bus_writer_acked(w) + 1, id, ret_lost);
+		assert_true(i < 20000);
+	}
+}
+
+/* Read until everything up to `to` was seen. */
+static void read_all(struct bus_reader *r, bool *seen, uint64_t to)
+{
+	struct bus_message m[64];
+	uint64_t missing = 0;
+	int64_t until_us = time_mono_us() + 30 * USEC_PER_SEC;
+
+	for (uint64_t i = 1; i <= to; i++)
+		missing += !seen[i];
+	while (missing && time_mono_us() < until_us) {
+		size_t n = 0;
+		bool gap;
+		if (bus_reader_fetch(r, m, ARRAY_SIZE(m), 500000, &n, &gap, NULL) != OK) {
+			usleep(50000);
+			continue;
+		}
+		for (size_t i = 0; i < n; i++) {
+			uint64_t id;
+			assert_true(str_to_u64(m[i].payload, &id) && id <= MOST);
+			missing -= id <= to && !seen[id];
+			seen[id] = true;
+		}
+		bus_reader_done(r, false);
+	}
+	assert_int_equal(missing, 0);
+}
+
+static struct bus_reader *reader(void)
+{
+	return bus_reader_new(bus, &(struct bus_reader_options){STREAM, "reader-0", "test.0.*"});
+}
+
+static void test_publish_read(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	static bool seen[MOST + 1];
+	int lost = 0;
+
+	int64_t start_us = time_mono_us();
+	publish(w, 1, 5000, &lost);
+	wait_acked(w, 5000, &lost);
+	print_message("%d publishes a second\n", (int)(5000 * USEC_PER_SEC / (time_mono_us() - start_us)));
+	read_all(r, seen, 5000);
+	assert_int_equal(lost, 0);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
+static void test_too_large(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	static char big[2 << 20];
+	struct err err;
+
+	assert_int_equal(recover(w), OK);
+	assert_int_equal(bus_writer_publish(w, "test.0.0", (struct str){big, sizeof big}, 1, &err), RESOURCE_EXHAUSTED);
+	assert_int_equal(bus_send(bus, "x", (struct str){big, sizeof big}, &err), RESOURCE_EXHAUSTED);
+	assert_int_equal(bus_writer_publish(w, "test.0.0", STR("1"), 1, &err), OK);
+	bus_writer_free(w);
+}
+
+static void test_restart_keeps(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	static bool seen[MOST + 1];
+	int lost = 0;
+
+	publish(w, 1, 1000, &lost);
+	wait_acked(w, 1000, &lost);
+	server_stop(&nats, SIGTERM);
+	nats_start(&nats);
+	publish(w, 1001, 2000, &lost);
+	read_all(r, seen, 1500);
+	server_stop(&nats, SIGTERM);
+	nats_start(&nats);
+	publish(w, 2001, 3000, &lost);
+	wait_acked(w, 3000, &lost);
+	read_all(r, seen, 3000);
+	assert_int_equal(lost, 0);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
+static void test_wiped(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	static bool seen[MOST + 1];
+	char command[200];
+	int lost = 0;
+
+	publish(w, 1, 1000, &lost);
+	wait_acked(w, 1000, &lost);
+	server_stop(&nats, SIGKILL);
+	snprintf(command, sizeof command, "rm -rf %s/js", nats.dir);
+	assert_int_equal(system(command), 0);
+	nats_start(&nats);
+	publish(w, 1001, 2000, &lost);
+	wait_acked(w, 2000, &lost);
+	assert_int_equal(lost, 1);
+	read_all(r, seen, 2000);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
+static _Atomic int heard, connections;
+
+static void on_message(const char *subject, struct str payload, void *arg)
+{
+	(void)arg;
+	assert_string_equal(subject, "hello.7");
+	assert_true(str_is(payload, "hi"));
+	heard++;
+}
+
+static void on_connected(void *arg)
+{
+	(void)arg;
+	connections++;
+}
+
+static void send_until_heard(int n)
+{
+	for (int i = 0; heard < n && i < 5000; i++) {
+		bus_send(bus, "hello.7", STR("hi"), NULL);
+		usleep(2000);
+	}
+	assert_true(heard >= n);
+}
+
+static void test_listen(void **state)
+{
+	(void)state;
+	heard = connections = 0;
+	struct bus_listener *l = bus_listen(bus, "hello.*", NULL, on_message, on_connected, NULL);
+
+	assert_int_equal(connections, 1);
+	send_until_heard(1);
+	server_stop(&nats, SIGKILL);
+	nats_start(&nats);
+	int before = heard;
+	send_until_heard(before + 1);
+	assert_int_equal(connections, 2);
+	bus_unlisten(l);
+	before = heard;
+	bus_send(bus, "hello.7", STR("hi"), NULL);
+	usleep(50000);
+	assert_int_equal(heard, before);
+}
+
+static void test_unreachable(void **state)
+{
+	(void)state;
+	struct err err;
+	struct bus *b = bus_new(&(struct bus_options){.url = "nats://127.0.0.1:1", .name = "test"});
+
+	assert_int_equal(bus_wait(b, 100000, &err), UNAVAILABLE);
+	assert_non_null(strstr(err.text, "nats://127.0.0.1:1"));
+	assert_int_equal(bus_send(b, "x", STR("y"), &err), UNAVAILABLE);
+	bus_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_publish_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_keeps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wiped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_listen, setup, teardown),
+		cmocka_unit_test(test_unreachable),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
