@@ -1,0 +1,324 @@
+/* The database module against a real Postgres that is restarted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../servers.h"
+#include "base/base.h"
+#include "db/db.h"
+
+static struct server pg;
+static struct db_pool *pool;
+
+static const struct db_migration MIGRATIONS[] = {
+	{"001_init", "CREATE TABLE t (id bigint PRIMARY KEY, name text, data bytea, flag boolean, at timestamptz,"
+		     " weight double precision, small integer);"},
+	{"002_more", "CREATE TABLE u (id bigint REFERENCES t (id)); CREATE INDEX ON u (id);"},
+	{0},
+};
+
+static struct db_pool *new_pool(const char *schema, int max)
+{
+	char dsn[128];
+
+	snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d user=postgres dbname=postgres", pg.port);
+	return db_pool_new(&(struct db_pool_options){
+		.dsn = dsn, .schema = schema, .max_connections = max, .take_timeout_us = 300000});
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	struct err err;
+
+	postgres_new(&pg);
+	pool = new_pool("test", 4);
+	enum code c = db_migrate(pool, MIGRATIONS, &err);
+	if (c)
+		print_error("%s\n", err.text);
+	return c;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	db_pool_free(pool);
+	server_free(&pg, SIGINT);
+	return 0;
+}
+
+static struct db *take_db(void)
+{
+	struct db *db = NULL;
+	struct err err;
+
+	for (int i = 0; i < 100; i++) {
+		if (db_take(pool, &db, &err) == OK)
+			return db;
+		usleep(20000);
+	}
+	fail_msg("%s", err.text);
+	return NULL;
+}
+
+static const struct db_stmt INSERT = {"insert", "INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6, $7)"};
+static const struct db_stmt BY_ID = {"by_id", "SELECT * FROM t WHERE id = $1"};
+static const struct db_stmt REFER = {"refer", "INSERT INTO u VALUES ($1)"};
+static const struct db_stmt COUNT = {"count", "SELECT count(*) FROM t"};
+
+static void test_types(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	auto_free(db_rows_free) struct db_rows *r = NULL, *none = NULL;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	struct err err;
+	int64_t n = 0;
+	const int64_t at_us = INT64_C(1763708580123456);
+
+	assert_int_equal(db_exec(db, &INSERT, &n, &err, db_i64(-5), db_text("ä'\"\\"),
+				 db_bytea(((struct str){"a\0b", 3})), db_bool(true), db_time(at_us), db_f64(-0.5),
+				 db_i32(-7)),
+			 OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(db_query(db, &BY_ID, &r, &err, db_i64(-5)), OK);
+	assert_int_equal(db_rows_count(r), 1);
+	assert_int_equal(db_get_i64(r, 0, 0), -5);
+	assert_string_equal(db_get_text(r, 0, 1, a), "ä'\"\\");
+	assert_true(str_eq(db_get_str(r, 0, 2), (struct str){"a\0b", 3}));
+	assert_true(db_get_bool(r, 0, 3));
+	assert_int_equal(db_get_time_us(r, 0, 4), at_us);
+	assert_true(db_get_f64(r, 0, 5) == -0.5);
+	assert_int_equal(db_get_i64(r, 0, 6), -7);
+
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, db_i64(6), db_null(), db_null(), db_null(), db_time(0),
+				 db_null(), db_null()),
+			 OK);
+	db_rows_free(take(r));
+	assert_int_equal(db_query(db, &BY_ID, &r, &err, db_i64(6)), OK);
+	for (int col = 1; col < 7; col++)
+		assert_true(db_is_null(r, 0, col));
+	assert_int_equal(db_get_time_us(r, 0, 4), 0);
+	assert_int_equal(db_query(db, &BY_ID, &none, &err, db_i64(404)), OK);
+	assert_int_equal(db_rows_count(none), 0);
+}
+
+static void test_errors(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	struct err err;
+	static const struct db_stmt bad = {"bad", "SELECT nonsense FROM nowhere"};
+	static const struct db_stmt cast = {"cast", "SELECT $1::text::bigint"};
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+
+#define ROW(id) db_i64(id), db_null(), db_null(), db_null(), db_null(), db_null(), db_null()
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(100)), OK);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(100)), ALREADY_EXISTS);
+	assert_int_equal(db_exec(db, &REFER, NULL, &err, db_i64(12345)), FAILED_PRECONDITION);
+	assert_int_equal(db_query(db, &bad, &r, &err), INTERNAL);
+	assert_int_equal(db_query(db, &cast, &r, &err, db_text("x")), INVALID_ARGUMENT);
+	assert_null(r);
+	/* A failed statement spoils its transaction, not the connection. */
+	assert_int_equal(db_begin(db, &err), OK);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(101)), OK);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(100)), ALREADY_EXISTS);
+	assert_int_equal(db_commit(db, &err), INTERNAL);
+	assert_int_equal(db_query(db, &BY_ID, &r, &err, db_i64(101)), OK);
+	assert_int_equal(db_rows_count(r), 0);
+}
+
+static void test_give_back_open(void **state)
+{
+	(void)state;
+	struct err err;
+	struct db *db = take_db();
+
+	assert_int_equal(db_begin(db, &err), OK);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(200)), OK);
+	db_give(db);
+	db = take_db();
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+	assert_int_equal(db_query(db, &BY_ID, &r, &err, db_i64(200)), OK);
+	assert_int_equal(db_rows_count(r), 0);
+	db_give(db);
+}
+
+static void test_arrays(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_free(db_rows_free) struct db_rows *r = NULL, *empty = NULL;
+	struct err err;
+	static const struct db_stmt batch = {
+		"batch", "INSERT INTO t (id, name, data, flag, at, weight, small) SELECT * FROM unnest($1::bigint[], "
+			 "$2::text[], $3::bytea[], $4::boolean[], $5::timestamptz[], $6::float8[], $7::integer[])"};
+	static const struct db_stmt any = {"any", "SELECT id, name FROM t WHERE id = ANY($1) ORDER BY id"};
+	struct db_array *id = db_array_new(a, db_i64(0)), *name = db_array_new(a, db_text(""));
+	struct db_array *data = db_array_new(a, db_bytea(STR(""))), *flag = db_array_new(a, db_bool(false));
+	struct db_array *at = db_array_new(a, db_time(1)), *weight = db_array_new(a, db_f64(0));
+	struct db_array *small = db_array_new(a, db_i32(0)), *wanted = db_array_new(a, db_i64(0));
+	struct db_array *nothing = db_array_new(a, db_i64(0));
+	int64_t n = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		db_array_add(id, db_i64(1000 + i));
+		db_array_add(name, i % 2 ? db_text("odd") : db_null());
+		db_array_add(data, db_bytea(STR("xyz")));
+		db_array_add(flag, db_bool(i % 3 == 0));
+		db_array_add(at, db_time(i ? i * USEC_PER_SEC : 0));
+		db_array_add(weight, db_f64(i));
+		db_array_add(small, db_i32(i));
+	}
+	assert_int_equal(db_exec(db, &batch, &n, &err, db_array(id), db_array(name), db_array(data), db_array(flag),
+				 db_array(at), db_array(weight), db_array(small)),
+			 OK);
+	assert_int_equal(n, 5000);
+	db_array_add(wanted, db_i64(1001));
+	db_array_add(wanted, db_i64(1002));
+	assert_int_equal(db_query(db, &any, &r, &err, db_array(wanted)), OK);
+	assert_int_equal(db_rows_count(r), 2);
+	assert_true(str_is(db_get_str(r, 0, 1), "odd"));
+	assert_true(db_is_null(r, 1, 1));
+	assert_int_equal(db_query(db, &any, &empty, &err, db_array(nothing)), OK);
+	assert_int_equal(db_rows_count(empty), 0);
+}
+
+static void test_copy(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	auto_free(db_rows_free) struct db_rows *before = NULL, *after = NULL;
+	struct err err;
+
+	assert_int_equal(db_query(db, &COUNT, &before, &err), OK);
+	int64_t start_us = time_mono_us();
+	assert_int_equal(db_copy_start(db, "COPY t (id, name) FROM STDIN BINARY", &err), OK);
+	for (int i = 0; i < 100000; i++) {
+		struct db_param row[] = {db_i64(100000 + i), i % 2 ? db_text("copied") : db_null()};
+		assert_int_equal(db_copy_row(db, 2, row, &err), OK);
+	}
+	assert_int_equal(db_copy_finish(db, &err), OK);
+	print_message("%d rows a second by COPY\n", (int)(100000 * USEC_PER_SEC / (time_mono_us() - start_us)));
+	assert_int_equal(db_query(db, &COUNT, &after, &err), OK);
+	assert_int_equal(db_get_i64(after, 0, 0) - db_get_i64(before, 0, 0), 100000);
+
+	assert_int_equal(db_copy_start(db, "COPY t (id, name) FROM STDIN BINARY", &err), OK);
+	struct db_param twice[] = {db_i64(100000), db_null()};
+	assert_int_equal(db_copy_row(db, 2, twice, &err), OK);
+	assert_int_equal(db_copy_finish(db, &err), ALREADY_EXISTS);
+	auto_free(db_rows_free) struct db_rows *still = NULL;
+	assert_int_equal(db_query(db, &COUNT, &still, &err), OK);
+}
+
+static void test_text_statements(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	struct err err;
+
+	/* More different texts than a connection keeps prepared; early ones are prepared anew. */
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 300; i++) {
+			auto_free(db_rows_free) struct db_rows *r = NULL;
+			auto_mem char *sql = x_printf("SELECT $1 + %d", i);
+			assert_int_equal(db_query_text(db, sql, 1, (struct db_param[]){db_i64(1)}, &r, &err), OK);
+			assert_int_equal(db_get_i64(r, 0, 0), i + 1);
+		}
+	}
+}
+
+static void test_pool_is_bounded(void **state)
+{
+	(void)state;
+	struct db *db[4], *more = NULL;
+	struct err err;
+
+	for (int i = 0; i < 4; i++)
+		db[i] = take_db();
+	assert_int_equal(db_take(pool, &more, &err), UNAVAILABLE);
+	for (int i = 0; i < 4; i++)
+		db_give(db[i]);
+}
+
+static void test_restart(void **state)
+{
+	(void)state;
+	struct err err;
+	struct db *db = take_db();
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+
+	assert_int_equal(db_query(db, &COUNT, &r, &err), OK);
+	server_stop(&pg, SIGQUIT);
+	struct db_rows *none = NULL;
+	assert_int_equal(db_query(db, &COUNT, &none, &err), UNAVAILABLE);
+	db_give(db);
+	struct db *no = NULL;
+	assert_int_equal(db_take(pool, &no, &err), UNAVAILABLE);
+	postgres_start(&pg);
+	db = take_db();
+	assert_int_equal(db_query(db, &COUNT, &none, &err), OK);
+	db_rows_free(none);
+	db_give(db);
+}
+
+static void test_migrations(void **state)
+{
+	(void)state;
+	struct err err;
+	struct db_migration changed[] = {MIGRATIONS[0], {"002_more", "SELECT 1"}, {0}};
+	struct db_migration older[] = {MIGRATIONS[0], {0}};
+	struct db_migration newer[] = {MIGRATIONS[0], MIGRATIONS[1], {"003_x", "CREATE TABLE x ()"}, {0}};
+	struct db_migration broken[] = {MIGRATIONS[0], MIGRATIONS[1], newer[2], {"004_y", "CREATE TABLE ("}, {0}};
+
+	assert_int_equal(db_migrate(pool, MIGRATIONS, &err), OK);
+	assert_int_equal(db_migrate(pool, changed, &err), FAILED_PRECONDITION);
+	assert_non_null(strstr(err.text, "002_more"));
+	assert_int_equal(db_migrate(pool, older, &err), FAILED_PRECONDITION);
+	assert_non_null(strstr(err.text, "newer"));
+	assert_int_equal(db_migrate(pool, newer, &err), OK);
+	assert_int_equal(db_migrate(pool, broken, &err), INTERNAL);
+	assert_non_null(strstr(err.text, "004_y"));
+	assert_int_equal(db_migrate(pool, newer, &err), OK);
+}
+
+/* Processes that start at once migrate once. */
+static void test_migrate_at_once(void **state)
+{
+	(void)state;
+	pid_t pids[4];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			struct db_pool *p = new_pool("fresh", 1);
+			_exit(db_migrate(p, MIGRATIONS, NULL));
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		int status;
+		waitpid(pids[i], &status, 0);
+		assert_int_equal(status, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_give_back_open),
+		cmocka_unit_test(test_arrays),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_text_statements),
+		cmocka_unit_test(test_pool_is_bounded),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_migrations),
+		cmocka_unit_test(test_migrate_at_once),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
