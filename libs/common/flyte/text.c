@@ -36,7 +36,7 @@ static void add_quoted(struct str s, struct buf *b)
 	buf_addc(b, '"');
 }
 
-static void add_value(const ProtobufCFieldDescriptor *f, const void *at, struct buf *b)
+void value_add_text(const ProtobufCFieldDescriptor *f, const void *at, struct buf *b)
 {
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_INT32:
@@ -80,7 +80,7 @@ static void add_map(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f
 
 	for (size_t i = 0; i < n; i++) {
 		add_name(f, first, b);
-		add_value(f, &entries[i], b);
+		value_add_text(f, &entries[i], b);
 	}
 }
 
@@ -91,7 +91,7 @@ static void add_repeated(const ProtobufCMessage *m, const ProtobufCFieldDescript
 
 	for (size_t i = 0; i < n; i++) {
 		add_name(f, first, b);
-		add_value(f, at + i * pb_type_size(f->type), b);
+		value_add_text(f, at + i * pb_type_size(f->type), b);
 	}
 }
 
@@ -109,7 +109,7 @@ static void add_message(const ProtobufCMessage *m, struct buf *b)
 			add_repeated(m, f, &first, b);
 		} else {
 			add_name(f, &first, b);
-			add_value(f, (const char *)m + f->offset, b);
+			value_add_text(f, (const char *)m + f->offset, b);
 		}
 	}
 }

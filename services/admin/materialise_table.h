@@ -1,0 +1,12 @@
+/* Rows of executions, node and task executions: read what a batch needs, write what it became.
+ * One statement a table and direction, however many rows. */
+#pragma once
+#include "db/db.h"
+#include "materialise_fold.h"
+
+/* The executions of f->executions that there are: fills and marks them known. */
+enum code table_read_executions(struct fold *f, struct db *db, struct err *err);
+/* Node and task rows that the records touch, of executions that have rows already. */
+enum code table_read_rows(struct fold *f, AlulaRecord *const *records, size_t n, struct db *db, struct err *err);
+/* Inside a transaction. ABORTED when somebody else has moved one of the executions since it was read. */
+enum code table_write(struct fold *f, struct db *db, struct err *err);
