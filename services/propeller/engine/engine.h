@@ -2,9 +2,9 @@
  *
  * An input (execution accepted, attempt finished, timer fired, abort asked, …) carries its own time and randomness; a
  * step folds it into the state and returns one record (what became true: Flyte events, to be journaled with the input)
- * and actions (what to do once the record is committed). No I/O, no clock, no chance, no threads; so replaying the inputs
- * of the journal rebuilds the state exactly. Work is proportional to what changed: a completion touches its node and
- * its successors.
+ * and actions (what to do once the record is committed). No I/O, no clock, no chance, no threads; so replaying the
+ * inputs of the journal rebuilds the state exactly. Work is proportional to what changed: a completion touches its node
+ * and its successors.
  *
  * Fold, commit, act: records must be committed before their actions run. Actions are idempotent; after a restart
  * engine_pending gives those that the state still calls for.
@@ -25,20 +25,20 @@ struct workflow; /* a compiled closure, shared by its executions, see engine/wor
 enum leaf { LEAF_UNKNOWN, LEAF_ECHO, LEAF_CORE_SLEEP, LEAF_EXECUTOR };
 
 struct engine_options {
-	int max_system_retries;         /* Flyte's node-config.max-node-retries-system-failures: 3 */
-	int default_max_attempts;       /* 1 */
+	int max_system_retries;              /* Flyte's node-config.max-node-retries-system-failures: 3 */
+	int default_max_attempts;            /* 1 */
 	int interruptible_failure_threshold; /* -1: the last attempt is not interruptible */
 	int64_t default_execution_timeout_us, default_attempt_timeout_us; /* 0: none */
-	int record_events;              /* a step stops after about so many events and asks to continue; 512 */
-	size_t inline_bytes;            /* outputs up to this travel inline; 64 KiB */
-	const char *metadata_prefix;    /* "<root>/metadata/propeller": where inputs and outputs lie, see engine/paths.h */
+	int record_events;           /* a step stops after about so many events and asks to continue; 512 */
+	size_t inline_bytes;         /* outputs up to this travel inline; 64 KiB */
+	const char *metadata_prefix; /* "<root>/metadata/propeller": where inputs and outputs lie, see engine/paths.h */
 	/* Which executor runs this task type. Must answer the same for the same configuration. */
 	enum leaf (*leaf_of)(void *arg, const char *task_type);
 	void *arg;
 };
 
-/* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, a place in the store (one
- * variable of another node's outputs) that whoever runs the attempt reads, or a list or map of such. */
+/* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, a place in the store
+ * (one variable of another node's outputs) that whoever runs the attempt reads, or a list or map of such. */
 struct value_ref {
 	const char *var; /* the variable; inside a map its key */
 	enum { VALUE_LITERAL, VALUE_STORED, VALUE_COLLECTION, VALUE_MAP } kind;
@@ -50,18 +50,19 @@ struct value_ref {
 };
 
 enum action_kind {
-	ACTION_START_ATTEMPT,  /* run it, then feed AttemptStarted and AttemptFinished */
-	ACTION_ABORT_ATTEMPT,  /* stop it; no answer needed */
-	ACTION_SET_TIMER,      /* feed TimerFired{timer, node, attempt} at at_us */
-	ACTION_STORE_OUTPUTS,  /* put `values` together at `uri`, then feed OutputsStored */
-	ACTION_CONTINUE,       /* feed Continue, at once */
-	ACTION_DONE,           /* the execution is over: no further input is expected; its state may be dropped */
+	ACTION_START_ATTEMPT, /* run it, then feed AttemptStarted and AttemptFinished */
+	ACTION_ABORT_ATTEMPT, /* stop it; no answer needed */
+	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
+	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored */
+	ACTION_CONTINUE,      /* feed Continue, at once */
+	ACTION_DONE,          /* the execution is over: no further input is expected; its state may be dropped */
 };
 
-/* Everything a START_ATTEMPT needs is in it or in `workflow`; strings and literals live in the output's arena, `task` and
- * `command` as long as the execution. */
+/* Everything a START_ATTEMPT needs is in it or in `workflow`; strings and literals live in the output's arena, `task`
+ * and `command` as long as the execution. */
 struct attempt {
-	const char *node_id, *node_unique_id, *unique_name; /* unique_name: Flyte's generated name of the task execution */
+	const char *node_id, *node_unique_id,
+		*unique_name; /* unique_name: Flyte's generated name of the task execution */
 	uint32_t attempt;
 	bool interruptible;
 	const CoreTaskTemplate *task;
@@ -89,8 +90,8 @@ struct action {
  * pack the record before the next call. Actions borrow nothing but `workflow`'s tasks and the command. */
 struct step {
 	struct arena *arena;
-	AlulaRecord *record;     /* NULL when the input changed nothing (a repeat, too late, unknown): journal nothing */
-	struct action *actions;  /* in order */
+	AlulaRecord *record;    /* NULL when the input changed nothing (a repeat, too late, unknown): journal nothing */
+	struct action *actions; /* in order */
 	struct action **tail;
 };
 
@@ -110,8 +111,12 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step);
 /* Give up executions (their shard went to somebody else), or drop one that is done. */
 void engine_forget(struct engine *e, int64_t execution);
 
+/* Does it know the execution? An input for an unknown one changes nothing. */
+bool engine_has(const struct engine *e, int64_t execution);
+
 /* For metrics and tests. */
 size_t engine_executions(const struct engine *e);
 size_t engine_bytes(const struct engine *e); /* memory of all states */
-/* The state of one execution as bytes, the same for the same state: for comparing a replayed engine. Empty if unknown. */
+/* The state of one execution as bytes, the same for the same state: for comparing a replayed engine. Empty if unknown.
+ */
 struct str engine_state(const struct engine *e, int64_t execution, struct arena *a);

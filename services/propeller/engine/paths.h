@@ -1,6 +1,6 @@
 /* Where an execution's files lie. Pure text; the same as Flyte's, so that people find them.
- * Source: flytepropeller apis/flyteworkflow/v1alpha1/node_status.go, workflow/executor.go; flyteplugins ioutils/paths.go,
- * raw_output_path.go. */
+ * Source: flytepropeller apis/flyteworkflow/v1alpha1/node_status.go, workflow/executor.go; flyteplugins
+ * ioutils/paths.go, raw_output_path.go. */
 #pragma once
 #include <stdint.h>
 

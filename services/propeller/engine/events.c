@@ -1,0 +1,153 @@
+/* Flyte's events, as its propeller makes them. Source: flytepropeller controller/nodes/transformers.go,
+ * nodes/task/transformer.go, workflow/executor.go (v1.16.8). */
+#include "engine/private.h"
+#include "flyte/ids.h"
+#include "pb/pb.h"
+
+static const char PRODUCER[] = "propeller";
+
+static AlulaExecutionEvent *add(struct fold *f, AlulaExecutionEvent *e)
+{
+	*PB_ADD(f->a, f->record->events, f->record->n_events) = e;
+	f->changed = true;
+	return e;
+}
+
+EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase)
+{
+	struct both {
+		AlulaExecutionEvent event;
+		EventNodeExecutionEvent node;
+	} *both = arena_alloc(f->a, sizeof *both);
+	const struct wf_node *wn = wf_node(f, i);
+	EventNodeExecutionEvent *n = &both->node;
+
+	both->event = (AlulaExecutionEvent)ALULA_EXECUTION_EVENT_INIT;
+	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_NODE;
+	both->event.node = n;
+	*n = (EventNodeExecutionEvent)EVENT_NODE_EXECUTION_EVENT_INIT;
+	n->id = (CoreNodeExecutionIdentifier *)&wn->event_id;
+	n->producer_id = (char *)PRODUCER;
+	n->phase = phase;
+	n->occurred_at = n->reported_at = f->now;
+	n->spec_node_id = (char *)wn->id;
+	n->node_name = (char *)wn->name;
+	n->event_version = 1;
+	if (wn->task) {
+		n->target_entity = wn->task->template->id;
+		n->is_eager = wn->task->template->metadata && wn->task->template->metadata->is_eager;
+	}
+	add(f, &both->event);
+	return n;
+}
+
+static const char *plugin_of(enum leaf leaf)
+{
+	switch (leaf) {
+	case LEAF_ECHO: return "echo";
+	case LEAF_CORE_SLEEP: return "core-sleep";
+	default: return "container";
+	}
+}
+
+static const char *unique_name(struct fold *f, uint32_t i)
+{
+	char attempt[16];
+	const char *parts[] = {f->x->command->id->name, wf_node(f, i)->event_id.node_id, attempt};
+
+	snprintf(attempt, sizeof attempt, "%u", f->x->nodes[i].attempt);
+	return flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
+}
+
+EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
+{
+	struct both {
+		AlulaExecutionEvent event;
+		EventTaskExecutionEvent task;
+		EventTaskExecutionMetadata metadata;
+	} *both = arena_alloc(f->a, sizeof *both);
+	const struct wf_node *wn = wf_node(f, i);
+	EventTaskExecutionEvent *t = &both->task;
+
+	both->event = (AlulaExecutionEvent)ALULA_EXECUTION_EVENT_INIT;
+	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_TASK;
+	both->event.task = t;
+	both->metadata = (EventTaskExecutionMetadata)EVENT_TASK_EXECUTION_METADATA_INIT;
+	both->metadata.generated_name = (char *)unique_name(f, i);
+	both->metadata.plugin_identifier = (char *)plugin_of(wn->task->leaf);
+	both->metadata.instance_class = attempt_interruptible(f, i)
+						? EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_INTERRUPTIBLE
+						: EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_DEFAULT;
+	*t = (EventTaskExecutionEvent)EVENT_TASK_EXECUTION_EVENT_INIT;
+	t->task_id = wn->task->template->id;
+	t->parent_node_execution_id = (CoreNodeExecutionIdentifier *)&wn->event_id;
+	t->retry_attempt = f->x->nodes[i].attempt;
+	t->phase = phase;
+	t->producer_id = (char *)PRODUCER;
+	t->occurred_at = t->reported_at = f->now;
+	t->task_type = wn->task->template->type;
+	t->metadata = &both->metadata;
+	t->event_version = 1;
+	add(f, &both->event);
+	return t;
+}
+
+EventWorkflowExecutionEvent *event_workflow(struct fold *f, CoreWorkflowExecutionPhase phase)
+{
+	AlulaExecutionEvent *e = add(f, pb_new(f->a, ALULA_EXECUTION_EVENT_DESC));
+	EventWorkflowExecutionEvent *w = pb_new(f->a, EVENT_WORKFLOW_EXECUTION_EVENT_DESC);
+
+	e->event_case = ALULA_EXECUTION_EVENT_EVENT_WORKFLOW;
+	e->workflow = w;
+	w->producer_id = (char *)PRODUCER;
+	w->phase = phase;
+	w->occurred_at = f->now;
+	return w;
+}
+
+CoreLiteralMap *literal_map_of(struct arena *a, const CoreLiteral *const *items, const char *const *keys, size_t n)
+{
+	struct all {
+		CoreLiteralMap map;
+		CoreLiteralMapLiteralsEntry entries[];
+	} *all = arena_alloc(a, sizeof *all + n * (sizeof *all->entries + sizeof(void *)));
+	CoreLiteralMapLiteralsEntry **ptrs = (void *)(all->entries + n);
+
+	all->map = (CoreLiteralMap)CORE_LITERAL_MAP_INIT;
+	for (size_t i = 0; i < n; i++) {
+		all->entries[i] = (CoreLiteralMapLiteralsEntry)CORE_LITERAL_MAP_LITERALS_ENTRY_INIT;
+		all->entries[i].key = (char *)keys[i];
+		all->entries[i].value = (CoreLiteral *)items[i];
+		ptrs[i] = &all->entries[i];
+	}
+	all->map.literals = ptrs;
+	all->map.n_literals = n;
+	return &all->map;
+}
+
+CoreLiteralMap *values_inline(struct arena *a, const struct values *v)
+{
+	const CoreLiteral *one[8], **items = v->n <= ARRAY_SIZE(one) ? one : arena_array(a, const CoreLiteral *, v->n);
+	const char *one_key[8], **keys = v->n <= ARRAY_SIZE(one_key) ? one_key : arena_array(a, const char *, v->n);
+
+	for (size_t i = 0; i < v->n; i++) {
+		if (!v->at[i].literal)
+			return NULL;
+		items[i] = v->at[i].literal;
+		keys[i] = v->at[i].var;
+	}
+	return literal_map_of(a, items, keys, v->n);
+}
+
+CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind, const char *code, const char *fmt, ...)
+{
+	CoreExecutionError *e = pb_new(a, CORE_EXECUTION_ERROR_DESC);
+	va_list ap;
+
+	va_start(ap, fmt);
+	e->kind = kind;
+	e->code = arena_strdup(a, code);
+	e->message = arena_vprintf(a, fmt, ap);
+	va_end(ap);
+	return e;
+}

@@ -1,0 +1,62 @@
+/* The state of an execution as bytes, for comparing. */
+#include "engine/private.h"
+#include "pb/pb.h"
+
+static void add_message(struct buf *b, const void *m)
+{
+	struct buf packed = {0};
+
+	pb_pack_buf(m, &packed);
+	buf_printf(b, "%zu:", packed.len);
+	buf_add_str(b, buf_str(&packed));
+	buf_clear(&packed);
+}
+
+static void add_values(struct buf *b, const struct value_ref *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(b, "{%s %d", at[i].var ? at[i].var : "", at[i].kind);
+		if (at[i].literal)
+			add_message(b, at[i].literal);
+		else if (at[i].uri)
+			buf_printf(b, " %s#%s", at[i].uri, at[i].uri_var);
+		add_values(b, at[i].items, at[i].n_items);
+		buf_addc(b, '}');
+	}
+}
+
+static void add_run(struct buf *b, const struct run *r)
+{
+	buf_printf(b, " run %lld %lld %lld %lld %d ", (long long)r->dispatched_us, (long long)r->attempt_due_us,
+		   (long long)r->node_due_us, (long long)r->sleep_due_us, r->started);
+	buf_add(b, r->started_packed, r->started_len);
+}
+
+static void add_node(struct buf *b, const struct node *n)
+{
+	buf_printf(b, "\n%d %d %u %u %u %u", n->phase, n->skip, n->system_failures, n->attempt, n->upstream, n->users);
+	if (n->run)
+		add_run(b, n->run);
+	if (n->outputs)
+		add_values(b, n->outputs->at, n->outputs->n);
+}
+
+struct str engine_state(const struct engine *e, int64_t execution, struct arena *a)
+{
+	const struct execution *x = u64map_get(e->executions, (uint64_t)execution);
+	auto_buf struct buf b = {0};
+
+	if (!x)
+		return STR("");
+	buf_printf(&b, "%lld %lld %d %d %d %u %u %u %u %lld %s ", (long long)x->id, (long long)x->seq, x->phase,
+		   x->going_on, x->aborted, x->ready_head, x->ready_tail, x->running, x->sweep, (long long)x->due_us,
+		   x->dir);
+	add_message(&b, x->command);
+	if (x->error)
+		add_message(&b, x->error);
+	for (uint32_t i = x->ready_head; i < x->ready_tail; i++)
+		buf_printf(&b, " %u", x->ready[i]);
+	for (uint32_t i = 0; x->nodes && i < x->wf->n_nodes; i++)
+		add_node(&b, &x->nodes[i]);
+	return (struct str){arena_dup(a, b.data, b.len), b.len};
+}

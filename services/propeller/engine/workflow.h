@@ -1,0 +1,84 @@
+/* A compiled closure made small: arrays of nodes and edges, bindings ready to be resolved. Immutable once made; shared
+ * by the executions of one engine, so it costs each of them nothing. */
+#pragma once
+#include "engine/engine.h"
+#include "flyteidl/core/compiler.h"
+
+enum { START_NODE, END_NODE, FIRST_TASK_NODE };
+
+/* Where a value comes from. */
+enum expr_kind { EXPR_LITERAL, EXPR_PROMISE, EXPR_COLLECTION, EXPR_MAP };
+
+struct expr {
+	enum expr_kind kind;
+	uint32_t n; /* items of a collection or map; steps of a promise's attribute path */
+	union {
+		const CoreLiteral *literal;
+		struct {
+			uint32_t node;
+			const char *var;
+			const CorePromiseAttribute *const *path;
+		} promise;
+		struct {
+			const struct expr *at;
+			const char *const *keys; /* of a map */
+		} items;
+	};
+};
+
+struct binding {
+	const char *var;
+	struct expr expr;
+};
+
+struct task {
+	const CoreTaskTemplate *template;
+	enum leaf leaf;
+	const char *in, *out; /* echo's variables; NULL for none */
+	const char *misfit;   /* why its leaf cannot run it, or NULL */
+};
+
+/* A slice of workflow.edges. */
+struct edges {
+	uint32_t first, n;
+};
+
+struct wf_node {
+	const char *id, *name;
+	CoreNodeExecutionIdentifier event_id; /* its node_id is the unique id */
+	const struct task *task;              /* NULL for start and end */
+	const struct binding *bindings;
+	uint32_t n_bindings;
+	uint32_t n_upstream;                         /* distinct nodes that must finish first */
+	uint32_t n_users;                            /* distinct nodes that read its outputs */
+	uint32_t min_attempts;                       /* of the user's budget; 0: the default */
+	struct edges downstream;                     /* nodes that wait for it */
+	struct edges sources;                        /* nodes whose outputs it reads */
+	int64_t attempt_timeout_us, node_timeout_us; /* 0: none of its own */
+	signed char interruptible;                   /* -1: not said */
+	bool has_timeout;
+};
+
+struct workflow {
+	struct arena *arena;
+	char *digest; /* NULL: not shared */
+	uint32_t refs;
+	uint32_t n_nodes;
+	struct wf_node *nodes; /* START_NODE, END_NODE, then the tasks' in the template's order */
+	uint32_t *edges;
+	size_t bytes;
+	bool interruptible, fail_after;
+	const CoreExecutionError *error; /* it cannot be run */
+};
+
+/* Never fails: what is wrong with the closure is in `error`. The closure is not kept. */
+struct workflow *workflow_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options);
+void workflow_free(struct workflow *w);
+
+/* Make an expression of a binding. Sets *ret_error to a text (in w->arena) for a promise of an unknown node. */
+struct node_names;
+bool node_names_find(const struct node_names *names, const char *id, uint32_t *ret);
+/* What the variable of that node is called in its outputs (output aliases). */
+const char *node_names_variable(const struct node_names *names, uint32_t node, const char *var);
+struct expr binding_compile(struct workflow *w, const struct node_names *names, const CoreBindingData *data,
+			    const char **ret_error);
