@@ -73,6 +73,21 @@ void bus_reader_free(struct bus_reader *r)
 	free(r);
 }
 
+/* What was delivered to an earlier reader and not acknowledged would come again only after the acknowledgement's time
+ * is over, or never, as acknowledging a later message acknowledges it too. So the consumer starts anew where the
+ * acknowledgements end. */
+static natsStatus remake_if_pending(struct bus_reader *r, jsCtx *js, jsConsumerConfig *c, jsConsumerInfo **info)
+{
+	if ((*info)->NumAckPending == 0)
+		return NATS_OK;
+	c->DeliverPolicy = js_DeliverByStartSequence;
+	c->OptStartSeq = (*info)->AckFloor.Stream + 1;
+	jsConsumerInfo_Destroy(*info);
+	*info = NULL;
+	natsStatus s = js_DeleteConsumer(js, r->stream_name, r->durable, NULL, NULL);
+	return s == NATS_OK ? js_AddConsumer(info, js, r->stream_name, c, NULL, NULL) : s;
+}
+
 static enum code ensure_consumer(struct bus_reader *r, struct err *err)
 {
 	jsConsumerConfig c;
@@ -93,7 +108,9 @@ static enum code ensure_consumer(struct bus_reader *r, struct err *err)
 	natsStatus s = natsConnection_JetStream(&js, r->link->nc, &o);
 	if (s == NATS_OK)
 		s = js_GetConsumerInfo(&info, js, r->stream_name, r->durable, NULL, &code);
-	if (s == NATS_NOT_FOUND)
+	if (s == NATS_OK)
+		s = remake_if_pending(r, js, &c, &info);
+	else if (s == NATS_NOT_FOUND)
 		s = js_AddConsumer(&info, js, r->stream_name, &c, NULL, &code);
 	jsConsumerInfo_Destroy(info);
 	jsCtx_Destroy(js);
