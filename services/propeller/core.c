@@ -6,7 +6,6 @@
 #include "alula/journal.h"
 #include "base/base.h"
 #include "committer.h"
-#include "early.h"
 #include "flyte/shard.h"
 #include "pb/pb.h"
 
@@ -23,8 +22,7 @@ struct core {
 	struct engine *engine;
 	pthread_t thread;
 	bool started;
-	struct early *early; /* aborts that came before their create */
-	VEC(int64_t) go_on;  /* executions whose step was cut short */
+	VEC(int64_t) go_on; /* executions whose step was cut short */
 	struct metric *steps, *records, *executions, *bytes;
 };
 
@@ -170,28 +168,15 @@ static void replay(struct core *core, const struct item *item)
 	service_fail("the journal cannot be replayed");
 }
 
-static void take_input(struct core *core, struct cycle *c, struct item *item)
-{
-	if (item->in->input_case == ALULA_INPUT_INPUT_ABORT && !engine_has(core->engine, item->execution) &&
-	    !item->confirm_subject) {
-		early_keep(core->early, item);
-		return;
-	}
-	fold(core, c, item->in);
-	if (item->confirm_subject)
-		vec_push(&c->receipts, (struct receipt){arena_strdup(c->arena, item->confirm_subject), item->envelope});
-	struct item *abort =
-		item->in->input_case == ALULA_INPUT_INPUT_ACCEPTED ? early_take(core->early, item->execution) : NULL;
-	if (abort)
-		fold(core, c, abort->in);
-	item_free(abort);
-	item_free(item);
-}
-
 static void take_item(struct core *core, struct cycle *c, struct item *item)
 {
 	switch (item->kind) {
-	case ITEM_INPUT: take_input(core, c, item); return;
+	case ITEM_INPUT:
+		fold(core, c, item->in);
+		if (item->confirm_subject)
+			vec_push(&c->receipts,
+				 (struct receipt){arena_strdup(c->arena, item->confirm_subject), item->envelope});
+		break;
 	case ITEM_REPLAY: replay(core, item); break;
 	case ITEM_PENDING: pending(core, c, item->execution); break;
 	case ITEM_FORGET: engine_forget(core->engine, item->execution); break;
@@ -276,7 +261,6 @@ struct core *core_new(struct propeller *p)
 	core->p = p;
 	core->queue = queue_new("engine", (size_t)config->engine_queue);
 	core->engine = engine_new(&options);
-	core->early = early_new();
 	core->steps = metrics_counter(p->metrics, "propeller:engine:steps", NULL, "Inputs folded.");
 	core->records =
 		metrics_counter(p->metrics, "propeller:engine:records", NULL, "Steps that made something true.");
@@ -324,7 +308,6 @@ void core_free(struct core *core)
 	core_stop(core);
 	queue_free(core->queue);
 	engine_free(core->engine);
-	early_free(core->early);
 	vec_free(&core->go_on);
 	free(core);
 }

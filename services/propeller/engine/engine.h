@@ -111,9 +111,6 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step);
 /* Give up executions (their shard went to somebody else), or drop one that is done. */
 void engine_forget(struct engine *e, int64_t execution);
 
-/* Does it know the execution? An input for an unknown one changes nothing. */
-bool engine_has(const struct engine *e, int64_t execution);
-
 /* For metrics and tests. */
 size_t engine_executions(const struct engine *e);
 size_t engine_bytes(const struct engine *e); /* memory of all states */
