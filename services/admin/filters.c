@@ -388,6 +388,8 @@ static bool add_page_start(struct list *l, const char *token)
 	return true;
 }
 
+enum { MAX_PAGE = 10000 }; /* rows; who asks for more gets a token */
+
 static void add_order(struct list *l, uint32_t limit, uint64_t offset)
 {
 	const char *way = l->descending ? " DESC" : "";
@@ -412,6 +414,7 @@ enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *to
 		return err_set(err, INVALID_ARGUMENT, "invalid value for limit");
 	if (*token && !str_to_u64(str_of(token), &offset) && !add_page_start(l, token))
 		return err_set(err, INVALID_ARGUMENT, "invalid pagination token %s for %s", token, l->what);
+	limit = MIN(limit, (uint32_t)MAX_PAGE);
 	add_order(l, limit, offset);
 	enum code c = db_query_text(db, buf_text(&l->sql), l->n_params, l->params, ret, err);
 	if (c)

@@ -1,0 +1,41 @@
+#include "resource.h"
+
+#include "difference.h"
+#include "pb/pb.h"
+
+CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const struct db_rows *rows, size_t row, int col)
+{
+	CoreIdentifier *id = pb_new(rq->arena, CORE_IDENTIFIER_DESC);
+
+	id->resource_type = type;
+	id->project = db_get_text(rows, row, col, rq->arena);
+	id->domain = db_get_text(rows, row, col + 1, rq->arena);
+	id->name = db_get_text(rows, row, col + 2, rq->arena);
+	id->version = db_get_text(rows, row, col + 3, rq->arena);
+	return id;
+}
+
+enum code list_resources(struct list *l, struct db *db, const AdminResourceListRequest *in, struct db_rows **ret,
+			 const char **ret_token, struct err *err)
+{
+	list_where(l, "t.project", db_text(in->id->project));
+	list_where(l, "t.domain", db_text(in->id->domain));
+	if (*in->id->name)
+		list_where(l, "t.name", db_text(in->id->name));
+	enum code c = list_filter(l, in->filters, err);
+	return c ? c : list_run(l, db, in->limit, in->token, ret, ret_token, err);
+}
+
+enum code already_registered(const char *kind, const char *name, bool identical, const void *old, const void *new,
+			     struct err *err)
+{
+	auto_buf struct buf b = {0};
+
+	if (identical)
+		return err_set(err, ALREADY_EXISTS, "%s with identical structure already exists", kind);
+	if (old && err)
+		add_differences(old, new, ERR_TEXT_BYTES, &b);
+	return err_set(err, INVALID_ARGUMENT,
+		       "%s %s with different structure already exists. (Please register a new version of the %s):\n%s",
+		       name, kind, kind, buf_text(&b));
+}
