@@ -1,0 +1,392 @@
+/* Workflows, inputs and readable events for the engine's tests. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "engine/engine.h"
+#include "pb/pb.h"
+
+enum { T0 = 1000000 };
+
+/* ---- literals and bindings ---- */
+
+static inline CoreLiteral *int_literal(struct arena *a, int64_t value)
+{
+	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+
+	l->value_case = CORE_LITERAL_VALUE_SCALAR;
+	l->scalar = pb_new(a, CORE_SCALAR_DESC);
+	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
+	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
+	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_INTEGER;
+	l->scalar->primitive->integer = value;
+	return l;
+}
+
+static inline CoreLiteral *duration_literal(struct arena *a, int64_t us)
+{
+	CoreLiteral *l = int_literal(a, 0);
+
+	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_DURATION;
+	l->scalar->primitive->duration = pb_duration(a, us);
+	return l;
+}
+
+static inline CoreLiteralMap *add_literal(struct arena *a, CoreLiteralMap *m, const char *var, CoreLiteral *l)
+{
+	CoreLiteralMapLiteralsEntry *e = pb_new(a, CORE_LITERAL_MAP_LITERALS_ENTRY_DESC);
+
+	m = m ? m : pb_new(a, CORE_LITERAL_MAP_DESC);
+	e->key = arena_strdup(a, var);
+	e->value = l;
+	*PB_ADD(a, m->literals, m->n_literals) = e;
+	return m;
+}
+
+static inline CoreBindingData *constant(struct arena *a, CoreLiteral *l)
+{
+	CoreBindingData *b = pb_new(a, CORE_BINDING_DATA_DESC);
+
+	b->value_case = CORE_BINDING_DATA_VALUE_SCALAR;
+	b->scalar = l->scalar;
+	return b;
+}
+
+static inline CoreBindingData *promise(struct arena *a, const char *node, const char *var)
+{
+	CoreBindingData *b = pb_new(a, CORE_BINDING_DATA_DESC);
+
+	b->value_case = CORE_BINDING_DATA_VALUE_PROMISE;
+	b->promise = pb_new(a, CORE_OUTPUT_REFERENCE_DESC);
+	b->promise->node_id = arena_strdup(a, node);
+	b->promise->var = arena_strdup(a, var);
+	return b;
+}
+
+static inline CoreBindingData *list_of(struct arena *a, CoreBindingData *x, CoreBindingData *y)
+{
+	CoreBindingData *b = pb_new(a, CORE_BINDING_DATA_DESC);
+
+	b->value_case = CORE_BINDING_DATA_VALUE_COLLECTION;
+	b->collection = pb_new(a, CORE_BINDING_DATA_COLLECTION_DESC);
+	*PB_ADD(a, b->collection->bindings, b->collection->n_bindings) = x;
+	*PB_ADD(a, b->collection->bindings, b->collection->n_bindings) = y;
+	return b;
+}
+
+static inline CoreBinding *bind_to(struct arena *a, const char *var, CoreBindingData *data)
+{
+	CoreBinding *b = pb_new(a, CORE_BINDING_DESC);
+
+	b->var = arena_strdup(a, var);
+	b->binding = data;
+	return b;
+}
+
+/* ---- workflows ---- */
+
+struct wf {
+	struct arena *a;
+	CoreCompiledWorkflowClosure *closure;
+	CoreWorkflowTemplate *template;
+};
+
+static inline CoreIdentifier *identifier(struct arena *a, CoreResourceType type, const char *name)
+{
+	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
+
+	id->resource_type = type;
+	id->project = "p";
+	id->domain = "development";
+	id->name = arena_strdup(a, name);
+	id->version = "v1";
+	return id;
+}
+
+static inline struct wf wf_new(struct arena *a)
+{
+	struct wf w = {.a = a, .closure = pb_new(a, CORE_COMPILED_WORKFLOW_CLOSURE_DESC)};
+
+	w.closure->primary = pb_new(a, CORE_COMPILED_WORKFLOW_DESC);
+	w.closure->primary->template_ = w.template = pb_new(a, CORE_WORKFLOW_TEMPLATE_DESC);
+	w.template->id = identifier(a, CORE_RESOURCE_TYPE_WORKFLOW, "wf");
+	w.template->metadata = pb_new(a, CORE_WORKFLOW_METADATA_DESC);
+	return w;
+}
+
+static inline CoreVariableMap *variables(struct arena *a, const char *prefix, int n)
+{
+	CoreVariableMap *m = pb_new(a, CORE_VARIABLE_MAP_DESC);
+
+	for (int i = 0; i < n; i++) {
+		CoreVariableMapVariablesEntry *e = pb_new(a, CORE_VARIABLE_MAP_VARIABLES_ENTRY_DESC);
+		e->key = arena_printf(a, "%s%d", prefix, i);
+		e->value = pb_new(a, CORE_VARIABLE_DESC);
+		*PB_ADD(a, m->variables, m->n_variables) = e;
+	}
+	return m;
+}
+
+/* Inputs i0, i1, …, outputs o0, o1, … */
+static inline CoreTaskTemplate *wf_task(struct wf *w, const char *type, int n_in, int n_out)
+{
+	CoreCompiledTask *t = pb_new(w->a, CORE_COMPILED_TASK_DESC);
+
+	t->template_ = pb_new(w->a, CORE_TASK_TEMPLATE_DESC);
+	t->template_->id =
+		identifier(w->a, CORE_RESOURCE_TYPE_TASK, arena_printf(w->a, "%s-%zu", type, w->closure->n_tasks));
+	t->template_->type = arena_strdup(w->a, type);
+	t->template_->metadata = pb_new(w->a, CORE_TASK_METADATA_DESC);
+	t->template_->interface = pb_new(w->a, CORE_TYPED_INTERFACE_DESC);
+	t->template_->interface->inputs = variables(w->a, "i", n_in);
+	t->template_->interface->outputs = variables(w->a, "o", n_out);
+	*PB_ADD(w->a, w->closure->tasks, w->closure->n_tasks) = t;
+	return t->template_;
+}
+
+static inline CoreNode *wf_node_new(struct wf *w, const char *id, const CoreTaskTemplate *task)
+{
+	CoreNode *n = pb_new(w->a, CORE_NODE_DESC);
+
+	n->id = arena_strdup(w->a, id);
+	n->metadata = pb_new(w->a, CORE_NODE_METADATA_DESC);
+	n->metadata->name = arena_printf(w->a, "name of %s", id);
+	n->target_case = CORE_NODE_TARGET_TASK_NODE;
+	n->task_node = pb_new(w->a, CORE_TASK_NODE_DESC);
+	n->task_node->reference_case = CORE_TASK_NODE_REFERENCE_REFERENCE_ID;
+	n->task_node->reference_id = task->id;
+	*PB_ADD(w->a, w->template->nodes, w->template->n_nodes) = n;
+	return n;
+}
+
+static inline void node_bind(struct wf *w, CoreNode *n, const char *var, CoreBindingData *data)
+{
+	*PB_ADD(w->a, n->inputs, n->n_inputs) = bind_to(w->a, var, data);
+}
+
+static inline void node_after(struct wf *w, CoreNode *n, const char *id)
+{
+	*PB_ADD(w->a, n->upstream_node_ids, n->n_upstream_node_ids) = arena_strdup(w->a, id);
+}
+
+static inline void wf_output(struct wf *w, const char *var, CoreBindingData *data)
+{
+	*PB_ADD(w->a, w->template->outputs, w->template->n_outputs) = bind_to(w->a, var, data);
+}
+
+static inline void node_retries(struct wf *w, CoreNode *n, uint32_t retries)
+{
+	n->metadata->retries = pb_new(w->a, CORE_RETRY_STRATEGY_DESC);
+	n->metadata->retries->retries = retries;
+}
+
+/* ---- inputs ---- */
+
+static inline AlulaInput *input_new(struct arena *a, int64_t execution, int64_t time_us)
+{
+	AlulaInput *in = pb_new(a, ALULA_INPUT_DESC);
+
+	in->execution = execution;
+	in->time_us = time_us;
+	return in;
+}
+
+static inline AlulaInput *accepted(struct wf *w, int64_t execution)
+{
+	struct arena *a = w->a;
+	AlulaInput *in = input_new(a, execution, T0);
+	AlulaCommand *c = pb_new(a, ALULA_COMMAND_DESC);
+
+	in->input_case = ALULA_INPUT_INPUT_ACCEPTED;
+	in->accepted = pb_new(a, ALULA_ACCEPTED_DESC);
+	in->accepted->command = c;
+	c->execution = execution;
+	c->id = pb_new(a, CORE_WORKFLOW_EXECUTION_IDENTIFIER_DESC);
+	c->id->project = "p";
+	c->id->domain = "development";
+	c->id->name = arena_printf(a, "x%lld", (long long)execution);
+	c->command_case = ALULA_COMMAND_COMMAND_START;
+	c->start = pb_new(a, ALULA_START_EXECUTION_DESC);
+	c->start->closure = w->closure;
+	c->start->raw_output_prefix = "/raw";
+	return in;
+}
+
+static inline AlulaInput *abort_input(struct arena *a, int64_t execution, int64_t time_us)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_ABORT;
+	in->abort = pb_new(a, ALULA_ABORT_EXECUTION_DESC);
+	in->abort->cause = "enough";
+	return in;
+}
+
+static inline AlulaInput *started(struct arena *a, int64_t execution, int64_t time_us, uint32_t node, uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+	CoreTaskLog *log = pb_new(a, CORE_TASK_LOG_DESC);
+
+	log->uri = "/logs/1";
+	log->name = "Logs";
+	in->input_case = ALULA_INPUT_INPUT_ATTEMPT_STARTED;
+	in->attempt_started = pb_new(a, ALULA_ATTEMPT_STARTED_DESC);
+	in->attempt_started->node = node;
+	in->attempt_started->attempt = attempt;
+	in->attempt_started->host = "h";
+	*PB_ADD(a, in->attempt_started->logs, in->attempt_started->n_logs) = log;
+	return in;
+}
+
+static inline AlulaInput *finished(struct arena *a, int64_t execution, int64_t time_us, uint32_t node, uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_ATTEMPT_FINISHED;
+	in->attempt_finished = pb_new(a, ALULA_ATTEMPT_FINISHED_DESC);
+	in->attempt_finished->node = node;
+	in->attempt_finished->attempt = attempt;
+	return in;
+}
+
+/* `literals` NULL: they lie in the store only. */
+static inline AlulaInput *finished_with(struct arena *a, int64_t execution, int64_t time_us, uint32_t node,
+					uint32_t attempt, CoreLiteralMap *literals, const char *uri)
+{
+	AlulaInput *in = finished(a, execution, time_us, node, attempt);
+
+	in->attempt_finished->outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS;
+	in->attempt_finished->outputs = pb_new(a, ALULA_ATTEMPT_OUTPUTS_DESC);
+	in->attempt_finished->outputs->literals = literals;
+	in->attempt_finished->outputs->uri = arena_strdup(a, uri);
+	return in;
+}
+
+static inline AlulaInput *failed(struct arena *a, int64_t execution, int64_t time_us, uint32_t node, uint32_t attempt,
+				 bool recoverable, bool system)
+{
+	AlulaInput *in = finished(a, execution, time_us, node, attempt);
+	AlulaAttemptError *e = pb_new(a, ALULA_ATTEMPT_ERROR_DESC);
+
+	in->attempt_finished->outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
+	in->attempt_finished->error = e;
+	e->recoverable = recoverable;
+	e->system = system;
+	e->error = pb_new(a, CORE_EXECUTION_ERROR_DESC);
+	e->error->code = "Boom";
+	e->error->message = "it broke";
+	e->error->kind = system ? CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM : CORE_EXECUTION_ERROR_ERROR_KIND_USER;
+	return in;
+}
+
+static inline AlulaInput *timer_fired(struct arena *a, int64_t execution, int64_t time_us, uint32_t timer,
+				      uint32_t node, uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_TIMER_FIRED;
+	in->timer_fired = pb_new(a, ALULA_TIMER_FIRED_DESC);
+	in->timer_fired->timer = timer;
+	in->timer_fired->node = node;
+	in->timer_fired->attempt = attempt;
+	return in;
+}
+
+static inline AlulaInput *go_on(struct arena *a, int64_t execution, int64_t time_us)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_GO_ON;
+	in->go_on = pb_new(a, ALULA_CONTINUE_DESC);
+	return in;
+}
+
+/* ---- engine ---- */
+
+static inline enum leaf leaf_by_name(void *arg, const char *type)
+{
+	(void)arg;
+	if (strcmp(type, "echo") == 0)
+		return LEAF_ECHO;
+	if (strcmp(type, "core-sleep") == 0)
+		return LEAF_CORE_SLEEP;
+	return strcmp(type, "unheard-of") == 0 ? LEAF_UNKNOWN : LEAF_EXECUTOR;
+}
+
+static inline struct engine *engine_for_tests(int record_events)
+{
+	struct engine_options o = {
+		.max_system_retries = 3,
+		.default_max_attempts = 1,
+		.interruptible_failure_threshold = -1,
+		.record_events = record_events,
+		.metadata_prefix = "/m",
+		.leaf_of = leaf_by_name,
+	};
+
+	return engine_new(&o);
+}
+
+/* ---- events as text ---- */
+
+static inline const char *enum_name(const ProtobufCEnumDescriptor *d, int value)
+{
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(d, value);
+
+	return v ? v->name : "?";
+}
+
+static inline void add_error(struct buf *b, const CoreExecutionError *e)
+{
+	buf_printf(b, " {%s %s: %s}", enum_name(CORE_EXECUTION_ERROR_ERROR_KIND_DESC, (int)e->kind), e->code,
+		   e->message);
+}
+
+/* "W RUNNING", "N n0 QUEUED", "T n0 0 SUCCEEDED", with errors; separated by '\n'. */
+static inline void add_event(struct buf *b, const AlulaExecutionEvent *e)
+{
+	const CoreExecutionError *error = NULL;
+
+	if (b->len)
+		buf_addc(b, '\n');
+	if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_WORKFLOW) {
+		buf_printf(b, "W %s", enum_name(CORE_WORKFLOW_EXECUTION_PHASE_DESC, (int)e->workflow->phase));
+		if (e->workflow->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_ERROR)
+			error = e->workflow->error;
+	} else if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_NODE) {
+		buf_printf(b, "N %s %s", e->node->id->node_id,
+			   enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)e->node->phase));
+		if (e->node->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR)
+			error = e->node->error;
+	} else {
+		buf_printf(b, "T %s %u %s", e->task->parent_node_execution_id->node_id, e->task->retry_attempt,
+			   enum_name(CORE_TASK_EXECUTION_PHASE_DESC, (int)e->task->phase));
+		if (e->task->output_result_case == EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR)
+			error = e->task->error;
+	}
+	if (error)
+		add_error(b, error);
+}
+
+static inline const char *events_text(const AlulaRecord *r, struct arena *a)
+{
+	auto_buf struct buf b = {0};
+
+	for (size_t i = 0; r && i < r->n_events; i++)
+		add_event(&b, r->events[i]);
+	return arena_strdup(a, buf_text(&b));
+}
+
+static inline const struct action *find_action(const struct step *s, enum action_kind kind, uint32_t node)
+{
+	for (const struct action *a = s->actions; a; a = a->next)
+		if (a->kind == kind && a->node == node)
+			return a;
+	return NULL;
+}
