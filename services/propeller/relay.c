@@ -13,7 +13,7 @@
 #include "relay_batch.h"
 
 enum {
-	RELAY_QUEUE = 256,
+	RELAY_QUEUE = 1024,
 	READ_ROWS = 256,
 	TRIM_EXECUTIONS = 2000,
 	TRIM_DELAY_US = 20000,
