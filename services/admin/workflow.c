@@ -89,7 +89,7 @@ static enum code compile(struct request *rq, struct db *db, CoreWorkflowTemplate
 		c = compile_workflow(w, tasks, n, rq->arena, ret, err);
 	if (c != NOT_FOUND && c != INVALID_ARGUMENT)
 		return c;
-	err_prefix(err, c, "failed to compile workflow for [%s] with err", identifier_text(w->id, rq->arena));
+	err_prefix(err, c, "failed to compile workflow for [%s] with err: ", identifier_text(w->id, rq->arena));
 	if (err)
 		err->code = INVALID_ARGUMENT;
 	return INVALID_ARGUMENT;
