@@ -74,12 +74,3 @@ CREATE TABLE named_entities (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (resource_type, project, domain, name)
 );
-
--- Commands on their way to propeller; see bus/outbox.h.
-CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    key bigint NOT NULL,
-    subject text NOT NULL,
-    payload bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
-);
