@@ -19,6 +19,6 @@ void subject_events(unsigned shard, char ret[SUBJECT_BYTES]);   /* alula.events.
 void subject_confirms(unsigned shard, char ret[SUBJECT_BYTES]);
 void subject_resends(unsigned shard, char ret[SUBJECT_BYTES]);
 void subject_event_lane(unsigned lane, char ret[SUBJECT_BYTES]); /* alula.events.<lane>.*, for a reader */
-#define SUBJECT_READY "alula.ready"
-#define STREAM_EVENTS "ALULA_EVENTS"
+#define SUBJECT_READY          "alula.ready"
+#define STREAM_EVENTS          "ALULA_EVENTS"
 #define STREAM_EVENTS_SUBJECTS "alula.events.>"
