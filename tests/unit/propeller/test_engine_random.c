@@ -1,0 +1,321 @@
+/* Random workflows in a world that fails, loses, doubles and reorders: every execution ends, events come in a legal
+ * order without gaps or repeats, no attempt starts twice, replay gives the same state after every record, also when the
+ * engine is thrown away in between, and no memory is left. */
+#include "engine_world.h"
+
+#ifdef ALULA_SANITIZE
+enum { SEEDS = 300 };
+#else
+enum { SEEDS = 6000 };
+#endif
+
+/* ---- legal phases ---- */
+
+/* Bit p of PHASES_BEFORE[q]: may q come after p? Bit 0: as the first. */
+#define BIT(p)  (1u << (p))
+#define TASK(p) CORE_TASK_EXECUTION_PHASE_##p
+#define NODE(p) CORE_NODE_EXECUTION_PHASE_##p
+#define FLOW(p) CORE_WORKFLOW_EXECUTION_PHASE_##p
+
+static const unsigned TASK_BEFORE[] = {
+	[TASK(QUEUED)] = BIT(0),
+	[TASK(RUNNING)] = BIT(0) | BIT(TASK(QUEUED)),
+	[TASK(SUCCEEDED)] = BIT(0) | BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
+	[TASK(FAILED)] = BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
+	[TASK(ABORTED)] = BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
+};
+static const unsigned NODE_BEFORE[] = {
+	[NODE(QUEUED)] = BIT(0),
+	[NODE(RUNNING)] = BIT(NODE(QUEUED)),
+	[NODE(SUCCEEDED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
+	[NODE(FAILED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
+	[NODE(TIMED_OUT)] = BIT(NODE(RUNNING)),
+	[NODE(ABORTED)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
+	[NODE(SKIPPED)] = BIT(0),
+};
+static const unsigned FLOW_BEFORE[] = {
+	[FLOW(RUNNING)] = BIT(0),
+	[FLOW(SUCCEEDING)] = BIT(FLOW(RUNNING)),
+	[FLOW(SUCCEEDED)] = BIT(FLOW(SUCCEEDING)),
+	[FLOW(FAILING)] = BIT(FLOW(RUNNING)),
+	[FLOW(FAILED)] = BIT(FLOW(FAILING)),
+	[FLOW(ABORTED)] = BIT(0) | BIT(FLOW(RUNNING)),
+};
+
+static bool node_is_over(unsigned phase)
+{
+	return phase != NODE(QUEUED) && phase != NODE(RUNNING);
+}
+
+static unsigned phase_of(struct world *w, const char *key)
+{
+	uintptr_t p = (uintptr_t)map_get(w->phases, str_of(key));
+
+	return p ? (unsigned)p - 1 : 0;
+}
+
+static void set_phase(struct world *w, const char *key, unsigned phase)
+{
+	map_put(w->phases, str_of(key), (void *)(uintptr_t)(phase + 1));
+}
+
+/* Whatever it waits for has succeeded. */
+static void check_upstream(struct world *w, const char *spec_id)
+{
+	const CoreNode *n = map_get(w->upstream, str_of(spec_id));
+
+	for (size_t i = 0; n && i < n->n_upstream_node_ids; i++)
+		check(w, phase_of(w, n->upstream_node_ids[i]) == NODE(SUCCEEDED));
+	for (size_t i = 0; n && i < n->n_inputs; i++) {
+		const CoreBindingData *b = n->inputs[i]->binding;
+		if (b->value_case == CORE_BINDING_DATA_VALUE_PROMISE && *b->promise->node_id)
+			check(w, phase_of(w, b->promise->node_id) == NODE(SUCCEEDED));
+	}
+}
+
+static void check_node(struct world *w, const EventNodeExecutionEvent *e)
+{
+	unsigned before = phase_of(w, e->spec_node_id), phase = (unsigned)e->phase;
+
+	check(w, phase < ARRAY_SIZE(NODE_BEFORE) && (NODE_BEFORE[phase] & BIT(before)));
+	check(w, before || phase != NODE(SUCCEEDED) || strcmp(e->spec_node_id, "start-node") == 0);
+	if (!before && phase != NODE(SKIPPED))
+		check_upstream(w, e->spec_node_id);
+	if (phase == NODE(RUNNING))
+		w->running++;
+	if (before == NODE(RUNNING))
+		w->running--;
+	check(w, w->max_parallelism == 0 || w->running <= (size_t)w->max_parallelism);
+	set_phase(w, e->spec_node_id, phase);
+}
+
+static void check_task(struct world *w, const EventTaskExecutionEvent *e)
+{
+	const char *node = e->parent_node_execution_id->node_id;
+	const char *key = arena_printf(w->scratch, "%s %u", node, e->retry_attempt);
+	unsigned before = phase_of(w, key), phase = (unsigned)e->phase;
+
+	check(w, phase < ARRAY_SIZE(TASK_BEFORE) && (TASK_BEFORE[phase] & BIT(before)));
+	if (!before && e->retry_attempt) {
+		unsigned last = phase_of(w, arena_printf(w->scratch, "%s %u", node, e->retry_attempt - 1));
+		check(w, last == TASK(FAILED) || last == TASK(ABORTED));
+	}
+	set_phase(w, key, phase);
+}
+
+static void check_workflow(struct world *w, const EventWorkflowExecutionEvent *e)
+{
+	unsigned phase = (unsigned)e->phase;
+
+	check(w, phase < ARRAY_SIZE(FLOW_BEFORE) && (FLOW_BEFORE[phase] & BIT(w->workflow_phase)));
+	w->workflow_phase = (int)phase;
+}
+
+static void check_record(struct world *w, const AlulaRecord *r)
+{
+	check(w, r->execution == EXECUTION && r->seq == ++w->seq);
+	check(w, r->n_events <= (size_t)w->record_events + 8);
+	check(w, strcmp(r->id->name, "x7") == 0);
+	for (size_t i = 0; i < r->n_events; i++) {
+		const AlulaExecutionEvent *e = r->events[i];
+		if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_NODE)
+			check_node(w, e->node);
+		else if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_TASK)
+			check_task(w, e->task);
+		else
+			check_workflow(w, e->workflow);
+	}
+	bool over = w->workflow_phase == FLOW(SUCCEEDED) || w->workflow_phase == FLOW(FAILED) ||
+		    w->workflow_phase == FLOW(ABORTED);
+	check(w, r->last == over);
+}
+
+static void check_end(struct world *w)
+{
+	check(w, w->running == 0);
+	for (size_t i = 0; i < w->w.template->n_nodes; i++) {
+		unsigned phase = phase_of(w, w->w.template->nodes[i]->id);
+		check(w, phase == 0 || node_is_over(phase));
+		check(w, w->workflow_phase != FLOW(SUCCEEDED) || phase == NODE(SUCCEEDED));
+		check(w, phase || !w->fail_after || w->workflow_phase != FLOW(FAILED) ||
+				 w->accept->accepted->command->start->timeout_us);
+	}
+}
+
+/* ---- steps, journal, crashes ---- */
+
+static void replay_last(struct world *w)
+{
+	AlulaJournalEntry *entry;
+	struct err err;
+
+	check(w, pb_unpack_own(ALULA_JOURNAL_ENTRY_DESC, w->journal.at[w->journal.n - 1], w->scratch, (void **)&entry,
+			       &err) == OK);
+	check(w, engine_replay(w->follower, entry, &err) == OK);
+}
+
+static void check_same_state(struct world *w)
+{
+	struct str x = engine_state(w->engine, EXECUTION, w->scratch),
+		   y = engine_state(w->follower, EXECUTION, w->scratch);
+
+	check(w, x.len > 0 && str_eq(x, y));
+}
+
+static void keep(struct world *w, AlulaInput *in, AlulaRecord *record)
+{
+	AlulaJournalEntry entry = ALULA_JOURNAL_ENTRY_INIT;
+
+	entry.input = in;
+	entry.record = record;
+	vec_push(&w->journal, pb_pack(&entry, w->a));
+	replay_last(w);
+	if (w->w.template->n_nodes < 20 || one_in(w, 16))
+		check_same_state(w);
+}
+
+/* The engine is gone; another one was rebuilt from the journal. Of the mail only the world's own is left. */
+static void crash(struct world *w)
+{
+	struct step step = {.arena = w->scratch};
+	struct engine *old = w->engine;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->mails.n; i++)
+		if (w->mails.at[i].survives)
+			w->mails.at[kept++] = w->mails.at[i];
+	w->mails.n = kept;
+	check_same_state(w);
+	w->engine = w->follower;
+	w->follower = old; /* as good as another replay, and its state is the same */
+	engine_pending(w->engine, EXECUTION, &step);
+	for (const struct action *a = step.actions; a; a = a->next)
+		act(w, a, true);
+}
+
+static void deliver(struct world *w, AlulaInput *in)
+{
+	struct step step = {.arena = w->scratch};
+
+	arena_reset(w->scratch);
+	in->time_us = w->now_us;
+	in->seed = splitmix64(&w->chance);
+	w->steps++;
+	engine_step(w->engine, in, &step);
+	if (step.record) {
+		check_record(w, step.record);
+		keep(w, in, step.record);
+	}
+	bool crashes = w->journal.n && one_in(w, 60);
+	for (const struct action *a = step.actions; a && !(crashes && one_in(w, 2)); a = a->next)
+		act(w, a, false);
+	if (crashes)
+		crash(w);
+}
+
+/* The earliest, or now and then another one. */
+static struct mail next_mail(struct world *w)
+{
+	size_t at = below(w, w->mails.n);
+
+	for (size_t i = 0; i < w->mails.n; i++)
+		if (w->mails.at[i].at_us < w->mails.at[at].at_us)
+			at = i;
+	struct mail m = w->mails.at[at];
+	vec_swap_remove(&w->mails, at);
+	return m;
+}
+
+static void post_trouble(struct world *w)
+{
+	if (one_in(w, 6))
+		post(w, T0 + (int64_t)below(w, 60 * USEC_PER_SEC), abort_input(w->a, EXECUTION, 0), true);
+	for (size_t i = 0; i < 3; i++)
+		post(w, T0 + (int64_t)below(w, 30 * USEC_PER_SEC),
+		     timer_fired(w->a, EXECUTION, 0, (uint32_t)below(w, 7), (uint32_t)below(w, 20), 0), true);
+	post(w, T0 + (int64_t)below(w, 30 * USEC_PER_SEC),
+	     finished_with(w->a, EXECUTION, 0, (uint32_t)below(w, 400), (uint32_t)below(w, 3) + 50, NULL, "/z"), true);
+	post(w, T0 + (int64_t)below(w, 30 * USEC_PER_SEC), go_on(w->a, EXECUTION, 0), true);
+	post(w, T0 + (int64_t)below(w, 30 * USEC_PER_SEC), w->accept, true);
+}
+
+static struct world world_new(uint64_t seed)
+{
+	struct world w = {.seed = seed, .chance = seed, .now_us = T0};
+
+	w.a = arena_new(0);
+	w.scratch = arena_new(0);
+	w.attempts = map_new();
+	w.phases = map_new();
+	w.upstream = map_new();
+	w.record_events = (int)(4 + below(&w, 60));
+	w.engine = engine_for_tests(w.record_events);
+	w.follower = engine_for_tests(w.record_events);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	engine_forget(w->engine, EXECUTION);
+	engine_forget(w->follower, EXECUTION);
+	check(w, engine_bytes(w->engine) == 0 && engine_bytes(w->follower) == 0);
+	engine_free(w->engine);
+	engine_free(w->follower);
+	map_free(w->attempts);
+	map_free(w->phases);
+	map_free(w->upstream);
+	vec_free(&w->mails);
+	vec_free(&w->journal);
+	arena_free(w->a);
+	arena_free(w->scratch);
+}
+
+static void live(uint64_t seed, size_t ends[3], size_t *starts)
+{
+	struct world w = world_new(seed);
+
+	random_workflow(&w);
+	post_trouble(&w);
+	if (one_in(&w, 30))
+		deliver(&w, abort_input(w.a, EXECUTION, 0));
+	deliver(&w, w.accept);
+	while (!w.done) {
+		check(&w, w.mails.n > 0 && w.steps < 100000);
+		struct mail m = next_mail(&w);
+		w.now_us = MAX(w.now_us, m.at_us);
+		deliver(&w, m.in);
+	}
+	check_same_state(&w);
+	check_end(&w);
+	/* Late mail changes nothing. */
+	while (w.mails.n) {
+		struct mail m = next_mail(&w);
+		int64_t seq = w.seq;
+		deliver(&w, m.in);
+		check(&w, w.seq == seq);
+	}
+	ends[w.workflow_phase == FLOW(SUCCEEDED) ? 0 : w.workflow_phase == FLOW(FAILED) ? 1 : 2]++;
+	*starts += w.starts;
+	world_free(&w);
+}
+
+static void test_random_workflows(void **state)
+{
+	(void)state;
+	size_t ends[3] = {0}, starts = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		live(seed, ends, &starts);
+	print_message("%d workflows, %zu attempts: %zu succeeded, %zu failed, %zu aborted\n", SEEDS, starts, ends[0],
+		      ends[1], ends[2]);
+	/* The world is neither too kind nor too cruel. */
+	for (size_t i = 0; i < 3; i++)
+		assert_true(ends[i] > SEEDS / 30);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_workflows)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
