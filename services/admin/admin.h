@@ -48,7 +48,8 @@ struct admin {
 	struct bus *bus;
 	struct outbox *outbox; /* commands to propeller */
 	struct materialiser *materialiser;
-	char *metadata_root; /* "<store's root>/metadata/admin" */
+	struct execution_cache *execution_cache; /* what executions are created from */
+	char *metadata_root;                     /* "<store's root>/metadata/admin" */
 	struct api *api;
 	struct rpc_server *rpc;
 	struct http_server *http;
@@ -66,6 +67,8 @@ extern const struct api_binding admin_task_rpcs[];
 extern const struct api_binding admin_workflow_rpcs[];
 extern const struct api_binding admin_launch_plan_rpcs[];
 extern const struct api_binding admin_named_entity_rpcs[];
+extern const struct api_binding admin_execution_create_rpcs[];
+extern const struct api_binding admin_execution_rpcs[];
 extern const struct api_binding admin_about_rpcs[];         /* AdminService */
 extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataService */
 extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */

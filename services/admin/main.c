@@ -3,11 +3,13 @@
 #include "admin.h"
 
 #include "base/base.h"
+#include "execution.h"
 #include "flyteidl/service/admin.h"
 #include "flyteidl/service/auth.h"
 #include "flyteidl/service/dataproxy.h"
 #include "flyteidl/service/identity.h"
 #include "gateway/gateway.h"
+#include "materialise.h"
 #include "rpc/rpc.h"
 
 extern const struct db_migration admin_migrations[];
@@ -24,6 +26,8 @@ static const struct {
 	{&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},
 	{&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
 	{&IDENTITY_SERVICE_TABLE, admin_identity_rpcs},
 };
@@ -120,6 +124,7 @@ static void open_bus(struct admin *admin)
 		.metrics_prefix = "flyte:admin:outbox",
 	};
 	admin->outbox = outbox_new(&outbox);
+	admin->materialiser = materialiser_new(admin);
 }
 
 static void open_api(struct admin *admin)
@@ -203,10 +208,12 @@ static void admin_close(void *state)
 	stop_serving(admin, 0);
 	gateway_free(admin->gateway);
 	api_free(admin->api);
+	materialiser_free(admin->materialiser);
 	if (admin->outbox)
 		outbox_free(admin->outbox);
 	if (admin->bus)
 		bus_free(admin->bus);
+	execution_cache_free(admin->execution_cache);
 	store_free(admin->store);
 	db_pool_free(admin->data_db);
 	db_pool_free(admin->db);
@@ -225,6 +232,7 @@ static enum code admin_open(struct service_context *ctx, void **ret, struct err 
 
 	admin->config = ctx->config;
 	admin->metrics = ctx->metrics;
+	admin->execution_cache = execution_cache_new();
 	enum code c = open_all(admin, err);
 	if (c) {
 		admin_close(admin);

@@ -1,0 +1,84 @@
+/* Shared by the files about executions: what their handlers have in common. */
+#pragma once
+#include "admin.h"
+#include "alula/bus.h"
+#include "base/base.h"
+#include "filters.h"
+#include "flyteidl/admin/execution.h"
+#include "flyteidl/admin/launch_plan.h"
+#include "flyteidl/admin/node_execution.h"
+#include "flyteidl/admin/task_execution.h"
+#include "registry.h"
+
+/* Flyte's clients read the fields that its own files call deprecated. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+/* Lists show the first bytes of errors only. Source: flyteadmin transformers/execution.go. */
+enum { TRIMMED_ERROR_BYTES = 100 };
+
+/* ---- execution_cache.c: what executions are created from ---- */
+
+/* A launch plan with its workflow, as the registry has it: rows that never change. Shared; give it back. */
+struct launchable {
+	struct arena *arena;
+	struct registered_launch_plan plan;
+	CoreCompiledWorkflowClosure *closure; /* NULL when it is large */
+	int refs;
+};
+struct execution_cache *execution_cache_new(void);
+void execution_cache_free(struct execution_cache *cache);
+/* `id` names a launch plan or a task; `spec` as for registry_single_task. */
+enum code launchable_get(struct request *rq, struct db *db, const CoreIdentifier *id, const AdminExecutionSpec *spec,
+			 struct launchable **ret, struct err *err);
+void launchable_put(struct launchable *l);
+DEFINE_CLEANUP(struct launchable *, launchable_put);
+/* A key that no execution has had. */
+enum code execution_next_key(struct execution_cache *cache, struct db *db, int64_t *ret, struct err *err);
+
+/* ---- execution_inputs.c ---- */
+
+/* Inputs of the request with defaults and fixed inputs. INVALID_ARGUMENT in flyteadmin's words.
+ * Source: flyteadmin validation.CheckAndFetchInputsForExecution. */
+enum code execution_inputs(struct arena *a, const CoreLiteralMap *given, const CoreLiteralMap *fixed,
+			   const CoreParameterMap *expected, CoreLiteralMap **ret, struct err *err);
+
+/* ---- execution_settings.c ---- */
+
+/* Settings of the request, else of the launch plan, else of the configuration, into `start`.
+ * Source: flyteadmin execution_manager.go getExecutionConfig, util.MergeIntoExecConfig. */
+void execution_settings(struct request *rq, const AdminExecutionSpec *spec, const AdminLaunchPlanSpec *plan,
+			AlulaStartExecution *start);
+
+/* ---- identifiers; execution.c, node_execution.c ---- */
+
+enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct err *err);
+enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct err *err);
+/* The key of an execution. NOT_FOUND in flyteadmin's words. */
+enum code execution_key(struct db *db, const CoreWorkflowExecutionIdentifier *id, int64_t *ret, struct err *err);
+void trim_error(CoreExecutionError *e);
+
+/* ---- execution_data.c: inputs and outputs ---- */
+
+/* What a row says of inputs or outputs: inline, or where they are. */
+struct kept_data {
+	struct str packed; /* a LiteralMap; empty for none */
+	const char *uri;   /* NULL or "" for none */
+};
+/* The literals, if they are not too many for an answer, and a signed URL of what the store has.
+ * *ret_map and *ret_blob are never NULL. Source: flyteadmin manager/impl/util/data.go. */
+enum code read_data(struct request *rq, const struct kept_data *d, CoreLiteralMap **ret_map, AdminUrlBlob **ret_blob,
+		    struct err *err);
+/* The file at `uri`, unpacked; NOT_FOUND, DATA_LOSS, … */
+enum code read_literals(struct request *rq, const char *uri, CoreLiteralMap **ret, struct err *err);
+
+/* ---- handlers that the data proxy calls too ---- */
+
+enum code admin_get_node_execution(struct request *rq, const AdminNodeExecutionGetRequest *in, AdminNodeExecution *ret,
+				   struct err *err);
+enum code admin_get_node_execution_data(struct request *rq, const AdminNodeExecutionGetDataRequest *in,
+					AdminNodeExecutionGetDataResponse *ret, struct err *err);
+enum code admin_get_task_execution_data(struct request *rq, const AdminTaskExecutionGetDataRequest *in,
+					AdminTaskExecutionGetDataResponse *ret, struct err *err);
+/* The first task execution of a node's attempt. NOT_FOUND. */
+enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionIdentifier *node, uint32_t attempt,
+				    CoreTaskExecutionIdentifier **ret, struct err *err);
