@@ -14,12 +14,11 @@ static const char *node_dir(struct fold *f, uint32_t i)
 	return path_node(f->a, f->x->dir, wf_node(f, i)->id);
 }
 
-static const char *unique_name(struct fold *f, uint32_t i, uint32_t attempt)
+const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt)
 {
-	char number[16];
-	const char *parts[] = {f->x->command->id->name, wf_node(f, i)->event_id.node_id, number};
+	const char *parts[] = {f->x->command->id->name, wf_node(f, i)->event_id.node_id,
+			       arena_printf(f->a, "%u", attempt)};
 
-	snprintf(number, sizeof number, "%u", attempt);
 	return flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
 }
 
@@ -27,7 +26,7 @@ static const char *raw_prefix(struct fold *f, uint32_t i, uint32_t attempt)
 {
 	const char *base = f->x->command->start->raw_output_prefix;
 
-	return path_raw_output(f->a, *base ? base : f->x->dir, unique_name(f, i, attempt));
+	return path_raw_output(f->a, *base ? base : f->x->dir, attempt_name(f, i, attempt));
 }
 
 static const char *checkpoints(struct fold *f, const char *raw)
@@ -77,7 +76,7 @@ void attempt_action(struct fold *f, uint32_t i)
 		return;
 	a->node_id = wn->id;
 	a->node_unique_id = wn->event_id.node_id;
-	a->unique_name = unique_name(f, i, n->attempt);
+	a->unique_name = attempt_name(f, i, n->attempt);
 	a->attempt = n->attempt;
 	a->interruptible = attempt_interruptible(f, i);
 	a->task = wn->task->template;

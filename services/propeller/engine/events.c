@@ -50,15 +50,6 @@ static const char *plugin_of(enum leaf leaf)
 	}
 }
 
-static const char *unique_name(struct fold *f, uint32_t i)
-{
-	char attempt[16];
-	const char *parts[] = {f->x->command->id->name, wf_node(f, i)->event_id.node_id, attempt};
-
-	snprintf(attempt, sizeof attempt, "%u", f->x->nodes[i].attempt);
-	return flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
-}
-
 EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
 {
 	struct both {
@@ -73,7 +64,7 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_TASK;
 	both->event.task = t;
 	both->metadata = (EventTaskExecutionMetadata)EVENT_TASK_EXECUTION_METADATA_INIT;
-	both->metadata.generated_name = (char *)unique_name(f, i);
+	both->metadata.generated_name = (char *)attempt_name(f, i, f->x->nodes[i].attempt);
 	both->metadata.plugin_identifier = (char *)plugin_of(wn->task->leaf);
 	both->metadata.instance_class = attempt_interruptible(f, i)
 						? EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_INTERRUPTIBLE

@@ -1,6 +1,5 @@
 /* Inside the engine: executions, their nodes and values, and one step's folding. */
 #pragma once
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -156,6 +155,8 @@ void attempt_abort(struct fold *f, uint32_t i, const char *reason);
 void attempt_timer(struct fold *f, const AlulaTimerFired *in);
 bool attempt_interruptible(const struct fold *f, uint32_t i);
 /* The action that starts the running attempt of the node. */
+/* The task execution's generated name. */
+const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt);
 void attempt_action(struct fold *f, uint32_t i);
 void attempt_timers(struct fold *f, uint32_t i);
 
