@@ -208,14 +208,15 @@ static enum code admin_get_launch_plan(struct request *rq, const AdminObjectGetR
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = check_identifier(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
+	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena);
+	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
 
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (!c)
-		c = db_query(db, &GET, &rows, err, ID_PARAMS(in->id));
+		c = db_query(db, &GET, &rows, err, ID_PARAMS(id));
 	if (!c && !db_rows_count(rows))
-		c = missing_entity(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
+		c = missing_entity(id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
 	return c ? c : fill_plan(rq, rows, 0, 0, ret, err);
 }
 API_THUNK(admin_get_launch_plan)
@@ -371,14 +372,15 @@ static enum code admin_update_launch_plan(struct request *rq, const AdminLaunchP
 {
 	(void)ret;
 	auto_free(db_give) struct db *db = NULL;
-	enum code c = check_identifier(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
+	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena);
+	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
 
 	if (!c && in->state != ADMIN_LAUNCH_PLAN_STATE_ACTIVE && in->state != ADMIN_LAUNCH_PLAN_STATE_INACTIVE)
 		c = err_set(err, INVALID_ARGUMENT, "Unrecognized launch plan state %d for update for launch plan [%s]",
-			    (int)in->state, identifier_text(in->id, rq->arena));
+			    (int)in->state, identifier_text(id, rq->arena));
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
-	return c ? c : set_state(rq, db, in->id, in->state, err);
+	return c ? c : set_state(rq, db, id, in->state, err);
 }
 API_THUNK(admin_update_launch_plan)
 

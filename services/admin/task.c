@@ -152,11 +152,12 @@ static enum code admin_get_task(struct request *rq, const AdminObjectGetRequest 
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_TASK, rq->arena);
 	CoreCompiledTask *task;
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
-		c = query_task(rq, db, in->id, &rows, err);
+		c = query_task(rq, db, id, &rows, err);
 	if (!c)
 		c = unpack_task(rq, rows, 0, 1, &task, err);
 	if (c)

@@ -52,6 +52,15 @@ enum code check_identifier(const CoreIdentifier *id, CoreResourceType type, stru
 	return c ? c : check_part(id->version, "version", err);
 }
 
+const CoreIdentifier *implied_type(const CoreIdentifier *id, CoreResourceType type, struct arena *a)
+{
+	if (!id || id->resource_type != CORE_RESOURCE_TYPE_UNSPECIFIED)
+		return id;
+	CoreIdentifier *copy = arena_dup(a, id, sizeof *id);
+	copy->resource_type = type;
+	return copy;
+}
+
 enum code check_entity_identifier(const AdminNamedEntityIdentifier *id, struct err *err)
 {
 	if (!id)

@@ -10,6 +10,8 @@ enum code check_text(const char *value, const char *field, struct err *err);
 enum code check_max_length(const char *value, const char *field, size_t limit, struct err *err);
 /* All parts set, and of this type. */
 enum code check_identifier(const CoreIdentifier *id, CoreResourceType type, struct arena *a, struct err *err);
+/* Over REST the path says the type: a copy of `id` that has it, where it has none. NULL for NULL. */
+const CoreIdentifier *implied_type(const CoreIdentifier *id, CoreResourceType type, struct arena *a);
 enum code check_entity_identifier(const AdminNamedEntityIdentifier *id, struct err *err);
 enum code check_limit(uint32_t limit, struct err *err);
 enum code check_list_request(const AdminResourceListRequest *in, struct err *err);

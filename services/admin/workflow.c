@@ -263,11 +263,12 @@ static enum code admin_get_workflow(struct request *rq, const AdminObjectGetRequ
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_WORKFLOW, rq->arena);
 	struct registered_workflow w;
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
-		c = query_workflow(rq, db, in->id, &rows, err);
+		c = query_workflow(rq, db, id, &rows, err);
 	if (!c)
 		c = fill_workflow(rq, rows, 0, 0, &w, err);
 	if (c)
