@@ -153,6 +153,7 @@ static void fold_end(struct fold *f)
 
 	if (!f->changed)
 		return;
+	x->now_us = f->now_us;
 	f->record->execution = x->id;
 	f->record->seq = ++x->seq;
 	f->record->id = x->command->id;
@@ -166,13 +167,14 @@ static void accept(struct engine *e, const AlulaInput *in, bool aborted, struct 
 	if (!acceptable(in))
 		return;
 	f.x = execution_new(e, in->execution);
+	f.x->now_us = in->time_us;
 	execution_accept(&f, in->accepted, aborted);
 	fold_end(&f);
 }
 
 static void step_on(struct engine *e, struct execution *x, const AlulaInput *in, struct step *step)
 {
-	struct fold f = fold_new(e, x, in->time_us, step);
+	struct fold f = fold_new(e, x, MAX(in->time_us, x->now_us), step);
 
 	if (x->phase == EXECUTION_DONE || in->input_case >= ARRAY_SIZE(HANDLERS) || !HANDLERS[in->input_case])
 		return;
@@ -251,11 +253,16 @@ static void stop_earlier_attempt(struct fold *f, uint32_t i)
 		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = f->x->nodes[i].attempt - 1;
 }
 
+static bool ended_badly(uint8_t phase)
+{
+	return phase == NODE_ABORTED || phase == NODE_FAILED || phase == NODE_TIMED_OUT;
+}
+
 static void pending_node(struct fold *f, uint32_t i)
 {
 	bool executor = wf_node(f, i)->task && wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
 
-	if (f->x->nodes[i].phase == NODE_ABORTED && executor)
+	if (executor && ended_badly(f->x->nodes[i].phase))
 		action_new(f, ACTION_ABORT_ATTEMPT, i);
 	if (!f->x->nodes[i].run || f->x->phase != EXECUTION_RUNNING)
 		return;

@@ -32,7 +32,8 @@ struct execution *execution_new(struct engine *e, int64_t id)
 static void account(struct engine *e, struct execution *x)
 {
 	size_t nodes = x->nodes ? x->wf->n_nodes * (sizeof *x->nodes + sizeof *x->ready) : 0;
-	size_t bytes = sizeof *x + arena_used(x->arena) + nodes;
+	size_t error = x->error_arena ? arena_used(x->error_arena) : 0;
+	size_t bytes = sizeof *x + arena_used(x->arena) + nodes + error;
 
 	e->bytes += bytes - x->bytes;
 	x->bytes = bytes;
@@ -61,6 +62,7 @@ void execution_free(struct engine *e, struct execution *x)
 	free(x->nodes);
 	free(x->ready);
 	workflow_unref(e, x->wf);
+	arena_free(x->error_arena);
 	arena_free(x->arena);
 	free(x);
 }
@@ -190,13 +192,26 @@ void execution_succeed(struct fold *f, const EventNodeExecutionEvent *end)
 	action_new(f, ACTION_DONE, 0);
 }
 
+void execution_set_error(struct fold *f, const CoreExecutionError *error)
+{
+	struct execution *x = f->x;
+
+	if (error == x->error)
+		return;
+	if (x->error_arena)
+		arena_reset(x->error_arena);
+	else
+		x->error_arena = arena_new(512);
+	x->error = pb_clone(error, x->error_arena);
+	account(f->e, x);
+}
+
 void execution_fail(struct fold *f, const CoreExecutionError *error)
 {
 	struct execution *x = f->x;
 
-	x->error = pb_clone(error, x->arena);
+	execution_set_error(f, error);
 	x->phase = EXECUTION_ENDING;
-	account(f->e, x);
 	EventWorkflowExecutionEvent *event = event_workflow(f, CORE_WORKFLOW_EXECUTION_PHASE_FAILING);
 	event->output_result_case = EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	event->error = (CoreExecutionError *)x->error;

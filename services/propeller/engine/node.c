@@ -100,7 +100,7 @@ EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecuti
 	end(f, i, timed_out ? NODE_TIMED_OUT : NODE_FAILED);
 	error = execution_error(f, error, timed_out);
 	if (f->x->wf->fail_after && i != END_NODE)
-		f->x->error = pb_clone(error, f->x->arena);
+		execution_set_error(f, error);
 	else
 		execution_fail(f, error);
 	return event;

@@ -76,10 +76,11 @@ struct execution {
 	uint32_t running;
 	uint32_t sweep; /* ENDING: nodes up to here are dealt with */
 	enum execution_phase phase;
-	bool going_on; /* a Continue is on its way */
-	bool aborted;  /* ENDING by abort, not by failure */
-	int64_t due_us;
-	const CoreExecutionError *error; /* why it fails; in `arena` */
+	bool going_on;                   /* a Continue is on its way */
+	bool aborted;                    /* ENDING by abort, not by failure */
+	int64_t due_us, now_us;          /* now: time never goes back */
+	const CoreExecutionError *error; /* why it fails */
+	struct arena *error_arena;       /* only the last one is kept: they may be large */
 	size_t bytes;
 };
 
@@ -125,7 +126,9 @@ void execution_abort(struct fold *f);
 void execution_stored(struct fold *f, const AlulaOutputsStored *in);
 void execution_timed_out(struct fold *f);
 void execution_go_on(struct fold *f);
-/* It fails: what runs is stopped. `error` is copied. */
+/* What it will fail with; copied. */
+void execution_set_error(struct fold *f, const CoreExecutionError *error);
+/* It fails: what runs is stopped. */
 void execution_fail(struct fold *f, const CoreExecutionError *error);
 /* Do what can be done now, up to the limit of a record. */
 void execution_run(struct fold *f);

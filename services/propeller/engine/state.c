@@ -48,9 +48,9 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 
 	if (!x)
 		return STR("");
-	buf_printf(&b, "%lld %lld %d %d %d %u %u %u %u %lld %s ", (long long)x->id, (long long)x->seq, x->phase,
+	buf_printf(&b, "%lld %lld %d %d %d %u %u %u %u %lld %lld %s ", (long long)x->id, (long long)x->seq, x->phase,
 		   x->going_on, x->aborted, x->ready_head, x->ready_tail, x->running, x->sweep, (long long)x->due_us,
-		   x->dir);
+		   (long long)x->now_us, x->dir);
 	add_message(&b, x->command);
 	if (x->error)
 		add_message(&b, x->error);

@@ -178,6 +178,24 @@ static void fill_ids(struct workflow *w, struct wf_node *wn, const char *id, con
 	wn->event_id.node_id = (char *)flyte_unique_id(w->arena, parts, 1, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
 }
 
+/* A node may ask for another image or other resources than its task. */
+static const struct task *overridden(struct workflow *w, const struct task *task, const CoreTaskNodeOverrides *o)
+{
+	bool applies = task && task->template->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER && o &&
+		       (*o->container_image || o->resources);
+
+	if (!applies)
+		return task;
+	struct task *t = arena_dup(w->arena, task, sizeof *task);
+	CoreTaskTemplate *template = pb_clone(task->template, w->arena);
+	if (*o->container_image)
+		template->container->image = arena_strdup(w->arena, o->container_image);
+	if (o->resources)
+		template->container->resources = pb_clone(o->resources, w->arena);
+	t->template = template;
+	return t;
+}
+
 static void fill_node(struct building *b, uint32_t i)
 {
 	const CoreNode *n = b->nodes[i];
@@ -192,6 +210,7 @@ static void fill_node(struct building *b, uint32_t i)
 	}
 	const CoreIdentifier *id = n->target_case == CORE_NODE_TARGET_TASK_NODE ? n->task_node->reference_id : NULL;
 	wn->task = map_get(b->tasks, str_of(id_text(b->w->arena, id)));
+	wn->task = overridden(b->w, wn->task, id ? n->task_node->overrides : NULL);
 	if (!wn->task)
 		fail(b, "BadSpecificationError", "node [%s]: its task is not in the compiled workflow", n->id);
 	else

@@ -471,6 +471,61 @@ static void test_late_start(void **state)
 	assert_events(r, started(r->a, 1, T0 + 9, N0, 0), "");
 }
 
+/* A node's own image and resources, without touching its task's other nodes. */
+static void test_overrides(void **state)
+{
+	struct rig *r = *state;
+	CoreTaskTemplate *t = wf_task(&r->w, "python-task", 0, 0);
+	CoreNode *n1;
+
+	t->target_case = CORE_TASK_TEMPLATE_TARGET_CONTAINER;
+	t->container = pb_new(r->a, CORE_CONTAINER_DESC);
+	t->container->image = "plain";
+	wf_node_new(&r->w, "n0", t);
+	n1 = wf_node_new(&r->w, "n1", t);
+	n1->task_node->overrides = pb_new(r->a, CORE_TASK_NODE_OVERRIDES_DESC);
+	n1->task_node->overrides->container_image = "special";
+	feed(r, accepted(&r->w, 1));
+	assert_string_equal(find_action(&r->step, ACTION_START_ATTEMPT, N0)->start->task->container->image, "plain");
+	assert_string_equal(find_action(&r->step, ACTION_START_ATTEMPT, N1)->start->task->container->image, "special");
+}
+
+/* A clock that is set back does not turn durations negative. */
+static void test_time_goes_on(void **state)
+{
+	struct rig *r = *state;
+
+	python_node(r, "n0", 0, 0);
+	feed(r, accepted(&r->w, 1));
+	feed(r, finished_with(r->a, 1, T0 - 500, N0, 0, NULL, ""));
+	assert_int_equal(pb_timestamp_us(r->step.record->events[0]->task->occurred_at), T0);
+}
+
+/* After a restart: what runs, its timers, and the end of what may not have been stopped. */
+static void test_pending(void **state)
+{
+	struct rig *r = *state;
+	CoreNode *n = python_node(r, "n0", 0, 0);
+
+	n->metadata->timeout = pb_duration(r->a, 60 * USEC_PER_SEC);
+	node_retries(&r->w, n, 2);
+	feed(r, accepted(&r->w, 1));
+	feed(r, failed(r->a, 1, T0, N0, 0, true, false));
+	feed(r, started(r->a, 1, T0, N0, 1));
+	engine_pending(r->e, 1, &r->step);
+	assert_null(r->step.record);
+	assert_int_equal(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0)->attempt, 0);
+	assert_int_equal(find_action(&r->step, ACTION_START_ATTEMPT, N0)->attempt, 1);
+	assert_int_equal(find_action(&r->step, ACTION_SET_TIMER, N0)->at_us, T0 + 60 * USEC_PER_SEC);
+	feed(r, abort_input(r->a, 1, T0));
+	engine_pending(r->e, 1, &r->step);
+	assert_int_equal(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0)->attempt, 1);
+	assert_null(find_action(&r->step, ACTION_START_ATTEMPT, N0));
+	assert_non_null(find_action(&r->step, ACTION_DONE, 0));
+	engine_pending(r->e, 99, &r->step);
+	assert_null(r->step.actions);
+}
+
 static void test_replay_guards(void **state)
 {
 	struct rig *r = *state;
@@ -516,6 +571,9 @@ int main(void)
 		TEST(test_attributes),
 		TEST(test_continue),
 		TEST(test_late_start),
+		TEST(test_overrides),
+		TEST(test_time_goes_on),
+		TEST(test_pending),
 		TEST(test_replay_guards),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

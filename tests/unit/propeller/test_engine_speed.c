@@ -1,0 +1,151 @@
+/* Time and memory a node. Prints what it measures; fails only when that is far off the aims (500 bytes a waiting node,
+ * 2 KiB a running one, a million nodes a second). */
+#include "engine_fixture.h"
+
+#ifdef ALULA_SANITIZE
+enum { ROUNDS = 1, MAX_NS = 1000000 };
+#else
+enum { ROUNDS = 20, MAX_NS = 20000 };
+#endif
+
+static struct wf chain(struct arena *a, size_t n)
+{
+	struct wf w = wf_new(a);
+	CoreTaskTemplate *t = wf_task(&w, "echo", 1, 1);
+
+	for (size_t i = 0; i < n; i++)
+		node_bind(&w, wf_node_new(&w, arena_printf(a, "n%zu", i), t), "i0",
+			  i ? promise(a, arena_printf(a, "n%zu", i - 1), "o0") : promise(a, "", "x"));
+	return w;
+}
+
+static struct wf fan_out(struct arena *a, size_t n, const char *type)
+{
+	struct wf w = wf_new(a);
+	CoreTaskTemplate *t = wf_task(&w, type, 1, 1);
+
+	for (size_t i = 0; i < n; i++)
+		node_bind(&w, wf_node_new(&w, arena_printf(a, "n%zu", i), t), "i0", promise(a, "", "x"));
+	return w;
+}
+
+static bool continues(const struct step *s)
+{
+	for (const struct action *a = s->actions; a; a = a->next)
+		if (a->kind == ACTION_CONTINUE)
+			return true;
+	return false;
+}
+
+/* From Accepted until done or waiting; the records are packed too, if asked for. */
+static size_t run(struct engine *e, struct wf *w, int64_t execution, bool pack)
+{
+	auto_free(arena_free) struct arena *a = arena_new(1 << 20);
+	AlulaInput *in = accepted(w, execution);
+	struct step step = {.arena = a};
+	size_t bytes = 0;
+
+	in->accepted->command->start->inputs = add_literal(w->a, NULL, "x", int_literal(w->a, 1));
+	in->accepted->command->start->closure_digest = "d";
+	engine_step(e, in, &step);
+	for (;;) {
+		bytes += pack ? pb_pack(step.record, a).len : 0;
+		if (!continues(&step))
+			return bytes;
+		arena_reset(a);
+		engine_step(e, go_on(w->a, execution, T0), &step);
+	}
+}
+
+static void measure(const char *what, struct wf w, size_t n, int record_events, bool pack)
+{
+	struct engine *e = engine_for_tests(record_events);
+	size_t bytes = 0;
+
+	run(e, &w, 1, false); /* keeps the workflow compiled */
+	int64_t start_us = time_mono_us();
+	for (int64_t i = 0; i < ROUNDS; i++) {
+		bytes = run(e, &w, 2 + i, pack);
+		engine_forget(e, 2 + i);
+	}
+	int64_t ns = (time_mono_us() - start_us) * 1000 / (int64_t)(n * ROUNDS);
+	print_message("%s of %zu%s: %lld ns a node, %zu bytes of record a node\n", what, n, pack ? ", packed" : "",
+		      (long long)ns, bytes / n);
+	assert_true(ns < MAX_NS);
+	engine_free(e);
+}
+
+static void test_time(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+
+	measure("chain", chain(a, 500), 500, 10000, false);
+	measure("fan-out", fan_out(a, 6000, "echo"), 6000, 512, false);
+	measure("chain", chain(a, 500), 500, 10000, true);
+	measure("fan-out", fan_out(a, 6000, "echo"), 6000, 512, true);
+}
+
+static void test_many_executions(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	enum { N = 1000 };
+
+	measure("one-task execution", chain(a, 1), 1, 512, true);
+	struct engine *e = engine_for_tests(512);
+	struct wf w = chain(a, 1);
+	for (int64_t i = 1; i <= N; i++)
+		run(e, &w, i, false);
+	print_message("execution: %zu bytes\n", engine_bytes(e) / N);
+	assert_true(engine_bytes(e) / N < 4096);
+	engine_free(e);
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	enum { N = 6000 };
+	struct engine *e = engine_for_tests(512);
+	struct wf w = fan_out(a, N, "python-task");
+
+	/* One runs, the others wait. */
+	AlulaInput *in = accepted(&w, 1);
+	struct step step = {.arena = a};
+	in->accepted->command->start->inputs = add_literal(a, NULL, "x", int_literal(a, 1));
+	in->accepted->command->start->closure_digest = "d";
+	in->accepted->command->start->max_parallelism = 1;
+	engine_step(e, in, &step);
+	size_t waiting = engine_bytes(e) / N;
+	/* The same workflow again: its compiled form is shared. */
+	in = accepted(&w, 2);
+	in->accepted->command->start->inputs = add_literal(a, NULL, "x", int_literal(a, 1));
+	in->accepted->command->start->closure_digest = "d";
+	in->accepted->command->start->max_parallelism = 1;
+	engine_step(e, in, &step);
+	size_t shared = engine_bytes(e) / N - waiting;
+	engine_forget(e, 1);
+	engine_forget(e, 2);
+	assert_int_equal(engine_bytes(e), 0);
+	run(e, &w, 3, false);
+	for (uint32_t i = 0; i < N; i++)
+		engine_step(e, started(a, 3, T0, 2 + i, 0), &step);
+	size_t running = engine_bytes(e) / N;
+	print_message("node: %zu bytes waiting, %zu waiting in another execution of the workflow, %zu running\n",
+		      waiting, shared, running);
+	assert_true(waiting < 500);
+	assert_true(shared < 64);
+	assert_true(running < 2048);
+	engine_free(e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_many_executions),
+		cmocka_unit_test(test_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
