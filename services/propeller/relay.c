@@ -43,7 +43,7 @@ struct relay {
 	struct marks *marks;
 	struct batcher *batcher;
 	struct bus_listener *confirms, *resends;
-	bool connected;     /* the writer works */
+	bool connected;     /* the writer works; not before its first recovery */
 	int64_t recover_us; /* next try while it does not */
 	VEC(int64_t) again; /* executions to publish from the journal */
 	VEC(int64_t) trim;
@@ -430,7 +430,6 @@ struct relay *relay_new(struct propeller *p)
 	r->queue = queue_new("relay", RELAY_QUEUE);
 	r->marks = marks_new(p->config->consumers.n);
 	r->batcher = batcher_new(p);
-	r->connected = true;
 	r->published = metrics_counter(p->metrics, "propeller:events:published", NULL, "Records published.");
 	r->republished = metrics_counter(p->metrics, "propeller:events:republished", NULL,
 					 "Records published from the journal.");
