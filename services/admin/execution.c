@@ -303,7 +303,7 @@ static enum code admin_list_executions(struct request *rq, const AdminResourceLi
 				       struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
-	auto_list struct list l;
+	auto_list struct list l = {0};
 	enum code c = check_list_request(in, err);
 
 	if (c)

@@ -77,6 +77,8 @@ enum code admin_get_node_execution(struct request *rq, const AdminNodeExecutionG
 				   struct err *err);
 enum code admin_get_node_execution_data(struct request *rq, const AdminNodeExecutionGetDataRequest *in,
 					AdminNodeExecutionGetDataResponse *ret, struct err *err);
+enum code admin_get_task_execution(struct request *rq, const AdminTaskExecutionGetRequest *in, AdminTaskExecution *ret,
+				   struct err *err);
 enum code admin_get_task_execution_data(struct request *rq, const AdminTaskExecutionGetDataRequest *in,
 					AdminTaskExecutionGetDataResponse *ret, struct err *err);
 /* The first task execution of a node's attempt. NOT_FOUND. */

@@ -3,6 +3,7 @@
 #include "admin.h"
 
 #include "base/base.h"
+#include "data_proxy.h"
 #include "execution.h"
 #include "flyteidl/service/admin.h"
 #include "flyteidl/service/auth.h"
@@ -20,15 +21,12 @@ static const struct {
 	const struct pb_service *service;
 	const struct api_binding *bindings;
 } BINDINGS[] = {
-	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_task_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},
-	{&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},          {&ADMIN_SERVICE_TABLE, admin_task_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},         {&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},     {&ADMIN_SERVICE_TABLE, admin_about_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs}, {&ADMIN_SERVICE_TABLE, admin_execution_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_node_execution_rpcs},   {&ADMIN_SERVICE_TABLE, admin_task_execution_rpcs},
+	{&DATA_PROXY_SERVICE_TABLE, admin_data_proxy_rpcs},  {&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
 	{&IDENTITY_SERVICE_TABLE, admin_identity_rpcs},
 };
 
@@ -57,6 +55,9 @@ static void serve_api(struct http_request *rq, struct http_response *rs)
 
 static const struct http_route ROUTES[] = {
 	{.verb = "GET", .path = "/healthcheck", .fn = serve_health, .quick = true},
+	{.verb = "GET", .path = "/data/*", .fn = serve_download},
+	{.verb = "PUT", .path = "/data/*", .fn = serve_upload, .upload = true, .admit = admit_upload},
+	{.verb = "GET", .path = "/logs/*", .fn = serve_log},
 	{.path = "/*", .fn = serve_api},
 	{0},
 };

@@ -1,0 +1,261 @@
+/* Task executions: what the materialiser wrote, read back.
+ * Source: flyteadmin pkg/manager/impl/task_execution_manager.go (v1.16.8). */
+#include "execution.h"
+#include "pb/pb.h"
+#include "validation.h"
+
+#define COLUMNS                                                                                                           \
+	"t.task_project, t.task_domain, t.task_name, t.task_version, t.node_id, t.retry_attempt, t.input_uri, "           \
+	"t.closure, EXISTS (SELECT 1 FROM node_executions c WHERE c.execution = t.execution AND c.parent_task <> '' AND " \
+	"c.parent_task = concat_ws(E'\\n', t.node_id, t.retry_attempt, t.task_project, t.task_domain, t.task_name, "      \
+	"t.task_version))"
+enum { TASK, NODE_ID = 4, ATTEMPT, INPUT_URI, CLOSURE, IS_PARENT, INPUTS, OUTPUTS };
+#define BY_TASK                                                                                                        \
+	" FROM task_executions t WHERE t.execution = $1 AND t.node_id = $2 AND t.retry_attempt = $3 "                  \
+	"AND t.task_project = $4 AND t.task_domain = $5 AND t.task_name = $6 AND t.task_version = $7"
+
+static const struct db_stmt GET = {"task_execution_get", "SELECT " COLUMNS BY_TASK};
+static const struct db_stmt GET_DATA = {"task_execution_get_data", "SELECT " COLUMNS ", t.inputs, t.outputs" BY_TASK};
+static const struct db_stmt OF_ATTEMPT = {
+	"task_execution_of_attempt",
+	"SELECT t.task_project, t.task_domain, t.task_name, t.task_version FROM task_executions t "
+	"WHERE t.execution = $1 AND t.node_id = $2 AND t.retry_attempt = $3 LIMIT 1",
+};
+
+static const char *const PHASES[] = {"UNDEFINED",        "QUEUED", "RUNNING",      "SUCCEEDED",
+				     "ABORTED",          "FAILED", "INITIALIZING", "WAITING_FOR_RESOURCES",
+				     "RETRYABLE_FAILED", NULL};
+
+static const struct list_column TASK_EXECUTION_COLUMNS[] = {
+	{"id", "t.id", COLUMN_I64, NULL},
+	{"retry_attempt", "t.retry_attempt", COLUMN_I64, NULL},
+	{"phase", "t.phase", COLUMN_I64, PHASES},
+	{"phase_version", "t.phase_version", COLUMN_I64, NULL},
+	{"project", "t.task_project", COLUMN_TEXT, NULL},
+	{"domain", "t.task_domain", COLUMN_TEXT, NULL},
+	{"name", "t.task_name", COLUMN_TEXT, NULL},
+	{"version", "t.task_version", COLUMN_TEXT, NULL},
+	{"node_id", "t.node_id", COLUMN_TEXT, NULL},
+	{"input_uri", "coalesce(t.input_uri, '')", COLUMN_TEXT, NULL},
+	{"created_at", "t.created_at", COLUMN_TIME, NULL},
+	{"task_execution_created_at", "t.created_at", COLUMN_TIME, NULL},
+	{"started_at", "coalesce(t.started_at, 'epoch')", COLUMN_TIME, NULL},
+	{"updated_at", "t.updated_at", COLUMN_TIME, NULL},
+	{"task_execution_updated_at", "t.updated_at", COLUMN_TIME, NULL},
+	{"duration", "coalesce(t.duration, 0)", COLUMN_DURATION, NULL},
+	{0},
+};
+static const struct list_column TASK_COLUMNS[] = {
+	{"project", "t.task_project", COLUMN_TEXT, NULL},
+	{"domain", "t.task_domain", COLUMN_TEXT, NULL},
+	{"name", "t.task_name", COLUMN_TEXT, NULL},
+	{"version", "t.task_version", COLUMN_TEXT, NULL},
+	{0},
+};
+static const struct list_entity ENTITIES[] = {
+	{"task_execution", "te", TASK_EXECUTION_COLUMNS}, {"task", "t", TASK_COLUMNS}, {0}};
+
+static enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err)
+{
+	if (!id)
+		return err_set(err, INVALID_ARGUMENT, "missing id");
+	if (!id->node_execution_id)
+		return err_set(err, INVALID_ARGUMENT, "missing node_execution_id");
+	enum code c = check_node_execution_id(id->node_execution_id, err);
+	if (!c && !id->task_id)
+		return err_set(err, INVALID_ARGUMENT, "missing task_id");
+	return c ? c : check_identifier(id->task_id, CORE_RESOURCE_TYPE_TASK, a, err);
+}
+
+static enum code missing_task(const CoreTaskExecutionIdentifier *id, struct err *err)
+{
+	const CoreWorkflowExecutionIdentifier *x = id->node_execution_id->execution_id;
+
+	return err_set(
+		err, NOT_FOUND,
+		"missing entity of type TASK_EXECUTION with identifier node_id:\"%s\" execution_id:{project:\"%s\" "
+		"domain:\"%s\" name:\"%s\"} retry_attempt:%u task %s:%s",
+		id->node_execution_id->node_id, x->project, x->domain, x->name, id->retry_attempt, id->task_id->name,
+		id->task_id->version);
+}
+
+static enum code by_task(struct request *rq, struct db *db, const struct db_stmt *stmt,
+			 const CoreTaskExecutionIdentifier *id, struct db_rows **ret, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	int64_t key = 0;
+	enum code c = check_task_execution_id(id, rq->arena, err);
+
+	if (!c)
+		c = execution_key(db, id->node_execution_id->execution_id, &key, err);
+	if (c)
+		return c == NOT_FOUND ? missing_task(id, err) : c;
+	c = db_query(db, stmt, &rows, err, db_i64(key), db_text(id->node_execution_id->node_id),
+		     db_i64(id->retry_attempt), db_text(id->task_id->project), db_text(id->task_id->domain),
+		     db_text(id->task_id->name), db_text(id->task_id->version));
+	if (!c && db_rows_count(rows) == 0)
+		return missing_task(id, err);
+	if (!c)
+		*ret = take(rows);
+	return c;
+}
+
+static CoreIdentifier *read_task_id(const struct db_rows *rows, size_t i, int col, struct arena *a)
+{
+	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
+
+	id->resource_type = CORE_RESOURCE_TYPE_TASK;
+	id->project = db_get_text(rows, i, col, a);
+	id->domain = db_get_text(rows, i, col + 1, a);
+	id->name = db_get_text(rows, i, col + 2, a);
+	id->version = db_get_text(rows, i, col + 3, a);
+	return id;
+}
+
+static enum code read_task(const struct db_rows *rows, size_t i, int col, CoreWorkflowExecutionIdentifier *execution,
+			   struct arena *a, AdminTaskExecution *ret, struct err *err)
+{
+	CoreTaskExecutionIdentifier *id = pb_new(a, CORE_TASK_EXECUTION_IDENTIFIER_DESC);
+
+	id->task_id = read_task_id(rows, i, col + TASK, a);
+	id->node_execution_id = pb_new(a, CORE_NODE_EXECUTION_IDENTIFIER_DESC);
+	id->node_execution_id->execution_id = execution;
+	id->node_execution_id->node_id = db_get_text(rows, i, col + NODE_ID, a);
+	id->retry_attempt = (uint32_t)db_get_i64(rows, i, col + ATTEMPT);
+	ret->id = id;
+	ret->input_uri = db_get_text(rows, i, col + INPUT_URI, a);
+	ret->is_parent = db_get_bool(rows, i, col + IS_PARENT);
+	return pb_unpack_own(ADMIN_TASK_EXECUTION_CLOSURE_DESC, db_get_str(rows, i, col + CLOSURE), a,
+			     (void **)&ret->closure, err);
+}
+
+enum code admin_get_task_execution(struct request *rq, const AdminTaskExecutionGetRequest *in, AdminTaskExecution *ret,
+				   struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = by_task(rq, db, &GET, in->id, &rows, err);
+	return c ? c : read_task(rows, 0, 0, in->id->node_execution_id->execution_id, rq->arena, ret, err);
+}
+API_THUNK(admin_get_task_execution)
+
+static AdminFlyteURLs *task_urls(struct arena *a, const CoreTaskExecutionIdentifier *id)
+{
+	AdminFlyteURLs *urls = pb_new(a, ADMIN_FLYTE_URLS_DESC);
+	const CoreWorkflowExecutionIdentifier *x = id->node_execution_id->execution_id;
+	const char *base = arena_printf(a, "flyte://v1/%s/%s/%s/%s/%u", x->project, x->domain, x->name,
+					id->node_execution_id->node_id, id->retry_attempt);
+
+	urls->inputs = arena_printf(a, "%s/i", base);
+	urls->outputs = arena_printf(a, "%s/o", base);
+	return urls;
+}
+
+enum code admin_get_task_execution_data(struct request *rq, const AdminTaskExecutionGetDataRequest *in,
+					AdminTaskExecutionGetDataResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	AdminTaskExecution t = ADMIN_TASK_EXECUTION_INIT;
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = by_task(rq, db, &GET_DATA, in->id, &rows, err);
+	if (!c)
+		c = read_task(rows, 0, 0, in->id->node_execution_id->execution_id, rq->arena, &t, err);
+	if (c)
+		return c;
+	db_give(take(db)); /* reading files may take long */
+	bool stored = t.closure->output_result_case == ADMIN_TASK_EXECUTION_CLOSURE_OUTPUT_RESULT_OUTPUT_URI;
+	struct kept_data inputs = {db_get_str(rows, 0, INPUTS), t.input_uri};
+	struct kept_data outputs = {db_get_str(rows, 0, OUTPUTS), stored ? t.closure->output_uri : NULL};
+	ret->flyte_urls = task_urls(rq->arena, in->id);
+	c = read_data(rq, &inputs, &ret->full_inputs, &ret->inputs, err);
+	return c ? c : read_data(rq, &outputs, &ret->full_outputs, &ret->outputs, err);
+}
+API_THUNK(admin_get_task_execution_data)
+
+enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionIdentifier *node, uint32_t attempt,
+				    CoreTaskExecutionIdentifier **ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	CoreTaskExecutionIdentifier *id = pb_new(rq->arena, CORE_TASK_EXECUTION_IDENTIFIER_DESC);
+	int64_t key = 0;
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = execution_key(db, node->execution_id, &key, err);
+	if (!c)
+		c = db_query(db, &OF_ATTEMPT, &rows, err, db_i64(key), db_text(node->node_id), db_i64(attempt));
+	if (c)
+		return c;
+	if (db_rows_count(rows) == 0)
+		return err_set(err, NOT_FOUND,
+			       "no task executions were listed for attempt %u of node %s of execution %s", attempt,
+			       node->node_id, node->execution_id->name);
+	id->node_execution_id = (CoreNodeExecutionIdentifier *)node;
+	id->task_id = read_task_id(rows, 0, 0, rq->arena);
+	id->retry_attempt = attempt;
+	*ret = id;
+	return OK;
+}
+
+/* ---- lists ---- */
+
+static enum code run_list(struct request *rq, struct db *db, const AdminTaskExecutionListRequest *in, struct list *l,
+			  AdminTaskExecutionList *ret, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	const char *token = "";
+	enum code c = list_run(l, db, in->limit, in->token, &rows, &token, err);
+
+	for (size_t i = 0; !c && i < db_rows_count(rows); i++) {
+		AdminTaskExecution *t = pb_new(rq->arena, ADMIN_TASK_EXECUTION_DESC);
+		c = read_task(rows, i, 2, in->node_execution_id->execution_id, rq->arena, t, err);
+		if (!c)
+			*PB_ADD(rq->arena, ret->task_executions, ret->n_task_executions) = t;
+	}
+	ret->token = (char *)token;
+	return c;
+}
+
+/* A node that there is not has no task executions, and that is no error. */
+static enum code admin_list_task_executions(struct request *rq, const AdminTaskExecutionListRequest *in,
+					    AdminTaskExecutionList *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_list struct list l;
+	int64_t key = 0;
+	struct err missing;
+
+	list_init(&l, rq->arena, "ListTaskExecutions", ENTITIES);
+	enum code c = check_node_execution_id(in->node_execution_id, err);
+	if (!c)
+		c = check_limit(in->limit, err);
+	if (!c)
+		c = db_take(admin_of(rq)->db, &db, err);
+	if (c)
+		return c;
+	c = execution_key(db, in->node_execution_id->execution_id, &key, &missing);
+	if (c && c != NOT_FOUND)
+		return err_set(err, c, "%s", missing.text);
+	c = list_select(&l, COLUMNS, "task_executions t", "t.id", in->sort_by, err);
+	if (c)
+		return c;
+	list_where(&l, "t.execution", db_i64(key));
+	list_where(&l, "t.node_id", db_text(in->node_execution_id->node_id));
+	c = list_filter(&l, in->filters, err);
+	return c ? c : run_list(rq, db, in, &l, ret, err);
+}
+API_THUNK(admin_list_task_executions)
+
+const struct api_binding admin_task_execution_rpcs[] = {
+	{"GetTaskExecution", admin_get_task_execution_api},
+	{"GetTaskExecutionData", admin_get_task_execution_data_api},
+	{"ListTaskExecutions", admin_list_task_executions_api},
+	{0},
+};
