@@ -270,14 +270,13 @@ static void add_logs(struct fold *f, const struct run *r, const AlulaAttemptFini
 }
 
 /* Its start was never told, or comes late. */
-static void make_up_for_start(struct fold *f, struct run *r, const AlulaAttemptFinished *in)
+static void make_up_for_start(struct fold *f, const struct run *r, const AlulaAttemptFinished *in)
 {
 	if (r->started || in->started_at_us <= 0)
 		return;
 	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	t->occurred_at = pb_timestamp(f->a, MIN(MAX(in->started_at_us, r->dispatched_us), f->now_us));
 	add_logs(f, r, in, t);
-	r->started = true;
 }
 
 static void complete_event(struct fold *f, const AlulaAttemptFinished *in, const char *checkpoint,

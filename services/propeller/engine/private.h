@@ -157,9 +157,9 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in);
 void attempt_abort(struct fold *f, uint32_t i, const char *reason);
 void attempt_timer(struct fold *f, const AlulaTimerFired *in);
 bool attempt_interruptible(const struct fold *f, uint32_t i);
-/* The action that starts the running attempt of the node. */
 /* The task execution's generated name. */
 const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt);
+/* The action that starts the running attempt of the node. */
 void attempt_action(struct fold *f, uint32_t i);
 void attempt_timers(struct fold *f, uint32_t i);
 

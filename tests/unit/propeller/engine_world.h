@@ -20,6 +20,7 @@ struct world {
 	struct engine *engine, *follower;
 	struct wf w;
 	AlulaInput *accept;
+	const AlulaInput *now; /* what is being delivered */
 	int64_t now_us, seq;
 	VEC(struct mail) mails;
 	VEC(struct str) journal;
@@ -28,7 +29,7 @@ struct world {
 	struct map *upstream; /* node id -> CoreNode */
 	int workflow_phase, max_parallelism, record_events;
 	size_t running, starts, steps;
-	bool done, fail_after;
+	bool done, fail_after, going_on;
 };
 
 /* cmocka's asserts do not tell the seed. */
@@ -200,7 +201,11 @@ static inline void act(struct world *w, const struct action *action, bool restar
 		     timer_fired(w->a, EXECUTION, 0, action->timer, action->node, action->attempt), false);
 		break;
 	case ACTION_STORE_OUTPUTS: store_outputs(w, action); break;
-	case ACTION_CONTINUE: post(w, w->now_us, go_on(w->a, EXECUTION, 0), false); break;
+	case ACTION_CONTINUE:
+		check(w, !w->going_on || restarted); /* one at a time */
+		w->going_on = true;
+		post(w, w->now_us, go_on(w->a, EXECUTION, 0), false);
+		break;
 	case ACTION_DONE: w->done = true; break;
 	}
 }

@@ -160,6 +160,26 @@ static void test_stored_values(void **state)
 	assert_string_equal(r->step.record->events[2]->workflow->output_uri, store->uri);
 }
 
+/* What nobody reads any more is not kept. */
+static void test_outputs_are_given_up(void **state)
+{
+	struct rig *r = *state;
+	CoreLiteral *big = int_literal(r->a, 0);
+
+	python_node(r, "n0", 0, 1);
+	node_bind(&r->w, python_node(r, "n1", 1, 0), "i0", promise(r->a, "n0", "o0"));
+	node_after(&r->w, python_node(r, "n2", 0, 0), "n1");
+	feed(r, accepted(&r->w, 1));
+	size_t before = engine_bytes(r->e);
+	big->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_STRING_VALUE;
+	big->scalar->primitive->string_value = memset(arena_zalloc(r->a, 3001), 'x', 3000);
+	feed(r, finished_with(r->a, 1, T0, N0, 0, add_literal(r->a, NULL, "o0", big), "/s/o"));
+	assert_in_range(engine_bytes(r->e), before + 3000, before + 4000);
+	feed(r, finished_with(r->a, 1, T0, N1, 0, NULL, ""));
+	feed(r, go_on(r->a, 1, T0));
+	assert_int_equal(engine_bytes(r->e), before);
+}
+
 static void test_user_retries(void **state)
 {
 	struct rig *r = *state;
@@ -555,6 +575,7 @@ int main(void)
 		TEST(test_echo),
 		TEST(test_attempt),
 		TEST(test_stored_values),
+		TEST(test_outputs_are_given_up),
 		TEST(test_user_retries),
 		TEST(test_system_retries),
 		TEST(test_failure_stops_the_rest),

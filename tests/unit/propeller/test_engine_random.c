@@ -100,6 +100,10 @@ static void check_task(struct world *w, const EventTaskExecutionEvent *e)
 		unsigned last = phase_of(w, arena_printf(w->scratch, "%s %u", node, e->retry_attempt - 1));
 		check(w, last == TASK(FAILED) || last == TASK(ABORTED));
 	}
+	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) &&
+	    strcmp(e->metadata->plugin_identifier, "container") == 0)
+		check(w, w->now->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
+				 w->now->attempt_finished->attempt == e->retry_attempt);
 	set_phase(w, key, phase);
 }
 
@@ -200,6 +204,8 @@ static void deliver(struct world *w, AlulaInput *in)
 	arena_reset(w->scratch);
 	in->time_us = w->now_us;
 	in->seed = splitmix64(&w->chance);
+	w->now = in;
+	w->going_on = w->going_on && in->input_case != ALULA_INPUT_INPUT_GO_ON;
 	w->steps++;
 	engine_step(w->engine, in, &step);
 	if (step.record) {
