@@ -1,5 +1,6 @@
 /* The pool: connections that wait, and waiting for one. */
 #include <errno.h>
+#include <poll.h>
 #include <time.h>
 
 #include "private.h"
@@ -130,10 +131,12 @@ static void give_up_place(struct db_pool *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* The server may have closed a connection while it lay here (a restart): its socket says so without a round trip. */
+/* The server may have closed a connection while it lay here (a restart): an idle one has nothing to say but that. */
 static bool still_good(struct db *db)
 {
-	return PQconsumeInput(db->conn) && PQstatus(db->conn) == CONNECTION_OK;
+	struct pollfd fd = {.fd = PQsocket(db->conn), .events = POLLIN};
+
+	return PQstatus(db->conn) == CONNECTION_OK && poll(&fd, 1, 0) == 0;
 }
 
 enum code db_take(struct db_pool *p, struct db **ret, struct err *err)
