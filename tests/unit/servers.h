@@ -1,5 +1,5 @@
 /* A private Postgres and nats-server for unit tests: in a temporary directory, on free ports, stopped by their own
- * pids. Header only: each test is one file. */
+ * pids, and by the kernel when the test itself dies. Header only: each test is one file. */
 #pragma once
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -66,6 +67,7 @@ static inline pid_t servers_spawn(const char *dir, const char *user, char *const
 		if (!pw || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
 			_exit(126);
 	}
+	prctl(PR_SET_PDEATHSIG, SIGQUIT); /* after setuid, which clears it; Postgres: an immediate shutdown */
 	execvp(argv[0], argv);
 	_exit(127);
 }
@@ -101,6 +103,26 @@ static inline void servers_pg_bin(const char *name, char *ret, size_t size)
 	globfree(&g);
 }
 
+/* It listens before it has recovered; only pg_isready knows. */
+static inline void postgres_wait(const struct server *s)
+{
+	char bin[256], port[16];
+	char *argv[] = {bin, "-q", "-h", "127.0.0.1", "-p", port, NULL};
+	int status = -1;
+
+	servers_pg_bin("pg_isready", bin, sizeof bin);
+	snprintf(port, sizeof port, "%d", s->port);
+	for (int i = 0; i < 600 && status != 0; i++) {
+		pid_t pid = servers_spawn(s->dir, NULL, argv);
+		if (waitpid(pid, &status, 0) == pid && status != 0)
+			usleep(20000);
+	}
+	if (status == 0)
+		return;
+	fprintf(stderr, "Postgres did not come up, see %s/log\n", s->dir);
+	abort();
+}
+
 static inline void postgres_start(struct server *s)
 {
 	char bin[256], data[160], port[16];
@@ -110,7 +132,7 @@ static inline void postgres_start(struct server *s)
 	snprintf(port, sizeof port, "%d", s->port);
 	char *argv[] = {bin, "-D", data, "-p", port, "-h", "127.0.0.1", "-k", s->dir, "-c", "fsync=off", NULL};
 	s->pid = servers_spawn(s->dir, "postgres", argv);
-	servers_wait_port(s->port);
+	postgres_wait(s);
 }
 
 static inline void postgres_new(struct server *s)
