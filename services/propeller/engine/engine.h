@@ -98,12 +98,13 @@ struct step {
 struct engine *engine_new(const struct engine_options *options);
 void engine_free(struct engine *e);
 
-/* One step. `in` is guarded but not trusted: anything that does not fit the state is ignored (record NULL).
- * With a shared `workflow` for an Accepted input (reference is taken), else it is compiled from the command's closure.
- * Never fails: what is wrong with a workflow fails that execution with an error in its events. */
+/* One step. `in` is guarded but not trusted: anything that does not fit the state is ignored (record NULL). The closure
+ * of an Accepted is compiled once a digest, as long as executions have it. A record may have no events: then only the
+ * state changed, and it must be journaled all the same. Actions may come without a record (a timer that fired too
+ * early). Never fails: what is wrong with a workflow fails that execution with an error in its events. */
 void engine_step(struct engine *e, const AlulaInput *in, struct step *step);
-/* During reload: the same fold, nothing given out. `seq` is the record's; they must come in order.
- * DATA_LOSS when the entry does not follow. */
+/* During reload: the same fold, nothing given out. `seq` is the record's; they must come in order. An Accepted needs
+ * its closure, unless one with the same digest is loaded. DATA_LOSS when the entry does not follow. */
 enum code engine_replay(struct engine *e, const AlulaJournalEntry *entry, struct err *err);
 /* After a reload: the actions that this execution's state calls for (running attempts as START_ATTEMPT with the same
  * attempt number, timers, continues). */

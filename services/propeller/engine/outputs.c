@@ -57,6 +57,14 @@ void outputs_collect(struct engine *e)
 
 /* ---- from literal maps ---- */
 
+/* An entry without a value reads as an empty literal. */
+static const CoreLiteral *value_of(const CoreLiteralMapLiteralsEntry *entry)
+{
+	static const CoreLiteral EMPTY = CORE_LITERAL_INIT;
+
+	return entry->value ? entry->value : &EMPTY;
+}
+
 static struct outputs *of_map(struct engine *e, const CoreLiteralMap *m, const char *uri, bool keep)
 {
 	struct outputs *o = outputs_new(e, m->n_literals, NULL);
@@ -70,7 +78,7 @@ static struct outputs *of_map(struct engine *e, const CoreLiteralMap *m, const c
 		o->at[i] = (struct value_ref){.var = var, .kind = VALUE_STORED, .uri = at, .uri_var = var};
 		if (keep) {
 			o->at[i].kind = VALUE_LITERAL;
-			o->at[i].literal = m->literals[i]->value;
+			o->at[i].literal = value_of(m->literals[i]);
 		}
 	}
 	account(e, o);
@@ -116,7 +124,7 @@ struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *
 	struct outputs *o = outputs_new(f->e, m->n_literals, NULL);
 	for (size_t i = 0; i < o->n; i++)
 		o->at[i] = (struct value_ref){.var = m->literals[i]->key,
-					      .literal = m->literals[i]->value,
+					      .literal = value_of(m->literals[i]),
 					      .uri = *start->inputs_uri ? start->inputs_uri : NULL,
 					      .uri_var = m->literals[i]->key};
 	return o;
