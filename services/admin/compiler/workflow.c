@@ -91,10 +91,10 @@ static void set_ends(struct compilation *c)
 static const char *kind_of(const CoreNode *n)
 {
 	switch (n->target_case) {
-	case CORE_NODE_TARGET_WORKFLOW_NODE: return "workflow node";
-	case CORE_NODE_TARGET_BRANCH_NODE: return "branch node";
-	case CORE_NODE_TARGET_GATE_NODE: return "gate node";
-	case CORE_NODE_TARGET_ARRAY_NODE: return "array node";
+	case CORE_NODE_TARGET_WORKFLOW_NODE: return "a workflow node";
+	case CORE_NODE_TARGET_BRANCH_NODE: return "a branch node";
+	case CORE_NODE_TARGET_GATE_NODE: return "a gate node";
+	case CORE_NODE_TARGET_ARRAY_NODE: return "an array node";
 	default: return NULL;
 	}
 }
@@ -104,7 +104,7 @@ static const struct interface *node_interface(struct compilation *c, const CoreN
 	const char *kind = kind_of(n);
 
 	if (kind)
-		compile_error(&c->errors, "InvalidValue", n->id, "Invalid value [Target]: a %s is not supported yet.",
+		compile_error(&c->errors, "InvalidValue", n->id, "Invalid value [Target]: %s is not supported yet.",
 			      kind);
 	else if (n->target_case != CORE_NODE_TARGET_TASK_NODE)
 		compile_error(&c->errors, "ValueRequired", n->id, "Value required [Target].");
