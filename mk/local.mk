@@ -2,9 +2,9 @@
 # ALULA_GRPC_PORT=8089 and ALULA_HTTP_PORT=8088 choose the ports that people use.
 
 VAR  ?= var
-STACK = VAR=$(VAR) ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) \
-        $(foreach v,ALULA_GRPC_PORT ALULA_HTTP_PORT ALULA_ADMINS ALULA_PROPELLERS,$(if $($(v)),$(v)=$($(v)))) \
-        $(PYTHON) -B tools/stack
+STACK_ENV = VAR=$(VAR) ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) \
+            $(foreach v,ALULA_GRPC_PORT ALULA_HTTP_PORT ALULA_ADMINS ALULA_PROPELLERS,$(if $($(v)),$(v)=$($(v))))
+STACK = $(STACK_ENV) $(PYTHON) -B tools/stack
 
 ## up: start Postgres, NATS and the daemons under var/ and return when they serve
 up: deps $(PROGRAMS)

@@ -199,5 +199,6 @@ def make_parts(state):
               "admin_grpc_port": ports["admin.grpc"], "admin_http_port": ports["admin.http"]}
     for d in daemons:
         d.configure(values)
+    state.render("flyte-client.yaml", "etc/flyte-client.yaml", values)
     state.save()
     return servers + daemons
