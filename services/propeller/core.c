@@ -223,8 +223,7 @@ static void turn(struct core *core, struct item **items, size_t n)
 	size_t go_on = core->go_on.n;
 	for (size_t i = 0; i < go_on; i++)
 		fold_continue(core, c, core->go_on.at[i]);
-	memmove(core->go_on.at, core->go_on.at + go_on, (core->go_on.n - go_on) * sizeof *core->go_on.at);
-	core->go_on.n -= go_on;
+	vec_drop(&core->go_on, go_on);
 	hand_on(core, c);
 }
 

@@ -73,8 +73,7 @@ static void drop_past(struct known *k, int64_t now_us)
 	while (k->first < k->past.n && k->past.at[k->first].until_us <= now_us)
 		u64map_remove(k->states, (uint64_t)k->past.at[k->first++].execution);
 	if (k->first > 1024 && k->first > k->past.n / 2) {
-		k->past.n -= k->first;
-		memmove(k->past.at, k->past.at + k->first, k->past.n * sizeof *k->past.at);
+		vec_drop(&k->past, k->first);
 		k->first = 0;
 	}
 }

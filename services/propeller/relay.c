@@ -164,8 +164,7 @@ static void publish_again(struct relay *r)
 			break;
 		mark->queued = false;
 	}
-	memmove(r->again.at, r->again.at + done, (r->again.n - done) * sizeof *r->again.at);
-	r->again.n -= done;
+	vec_drop(&r->again, done);
 }
 
 /* ---- the bus came back ---- */
@@ -300,8 +299,7 @@ static void trim(struct relay *r)
 		for (size_t i = 0; i < n; i++)
 			forget(r, r->trim.at[i]);
 		metric_add(r->trimmed, (int64_t)n);
-		memmove(r->trim.at, r->trim.at + n, (r->trim.n - n) * sizeof *r->trim.at);
-		r->trim.n -= n;
+		vec_drop(&r->trim, n);
 		r->trim_us = time_mono_us() + TRIM_DELAY_US;
 	}
 	vec_free(&shards);

@@ -82,8 +82,7 @@ static void drop_acked(struct batcher *b)
 	while (b->first < b->sent.n && b->sent.at[b->first].message <= acked)
 		b->first++;
 	if (b->first == b->sent.n || (b->first > 4096 && b->first > b->sent.n / 2)) {
-		b->sent.n -= b->first;
-		memmove(b->sent.at, b->sent.at + b->first, b->sent.n * sizeof *b->sent.at);
+		vec_drop(&b->sent, b->first);
 		b->first = 0;
 	}
 }

@@ -30,6 +30,13 @@
 		(v)->n--;                                                                                              \
 		(v)->at[i_] = (v)->at[(v)->n];                                                                         \
 	} while (0)
+/* Remove the first k elements; the rest moves down. */
+#define vec_drop(v, k)                                                                                                 \
+	do {                                                                                                           \
+		(v)->n -= (k);                                                                                         \
+		if ((v)->n)                                                                                            \
+			memmove((v)->at, (v)->at + (k), (v)->n * sizeof *(v)->at);                                     \
+	} while (0)
 #define vec_clear(v) ((v)->n = 0)
 #define vec_free(v)                                                                                                    \
 	do {                                                                                                           \

@@ -5,7 +5,13 @@
 
 #include "private.h"
 
-enum { FIRST_PAUSE_US = 250000, MAX_PAUSE_US = 5000000, CONNECT_TIMEOUT_MS = 2000, PING_INTERVAL_MS = 5000 };
+enum {
+	FIRST_PAUSE_US = 250000,
+	MAX_PAUSE_US = 5000000,
+	CONNECT_TIMEOUT_MS = 2000,
+	PING_INTERVAL_MS = 5000,
+	WRITE_MS = 5000
+};
 
 struct bus_listener {
 	struct bus *bus;
@@ -14,7 +20,7 @@ struct bus_listener {
 	void (*connected)(void *arg);
 	void *arg;
 	natsSubscription *sub;
-	atomic_int active; /* deliveries that have not completed, over all connections */
+	atomic_int active; /* subscriptions that have not completed, calls of `connected` under way */
 	_Atomic bool ended;
 };
 
@@ -34,8 +40,13 @@ void link_put(struct link *l)
 {
 	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
 		return;
+	struct bus *b = l->bus;
 	natsConnection_Destroy(l->nc);
 	free(l);
+	pthread_mutex_lock(&b->lock);
+	b->links--;
+	pthread_cond_broadcast(&b->changed);
+	pthread_mutex_unlock(&b->lock);
 }
 
 void link_break(struct link *l)
@@ -111,6 +122,8 @@ static natsStatus connect_link(struct bus *b, struct link *l)
 	if (s == NATS_OK)
 		s = natsOptions_SetSendAsap(o, true);
 	if (s == NATS_OK)
+		s = natsOptions_SetWriteDeadline(o, WRITE_MS);
+	if (s == NATS_OK)
 		s = natsOptions_SetErrorHandler(o, on_error, l);
 	if (s == NATS_OK)
 		s = natsOptions_SetClosedCB(o, on_closed, l);
@@ -128,8 +141,12 @@ static struct link *link_new(struct bus *b)
 	l->generation = ++b->generation;
 	atomic_init(&l->refs, 2); /* the bus's, and that of the closed callback */
 	natsStatus s = connect_link(b, l);
-	if (s == NATS_OK)
+	if (s == NATS_OK) {
+		pthread_mutex_lock(&b->lock);
+		b->links++;
+		pthread_mutex_unlock(&b->lock);
 		return l;
+	}
 	const char *why = nats_GetLastError(NULL);
 	pthread_mutex_lock(&b->lock);
 	snprintf(b->last_error, sizeof b->last_error, "%s", why && *why ? why : natsStatus_GetText(s));
@@ -175,7 +192,8 @@ static void subscribe(struct bus_listener *l, struct link *link)
 		return;
 	}
 	atomic_fetch_add(&l->active, 1);
-	natsSubscription_SetOnCompleteCB(l->sub, on_complete, l);
+	if (natsSubscription_SetOnCompleteCB(l->sub, on_complete, l) != NATS_OK)
+		atomic_fetch_sub(&l->active, 1); /* closed already */
 	natsSubscription_SetPendingLimits(l->sub, 1 << 17, 256 << 20);
 }
 
@@ -232,15 +250,18 @@ static void install(struct bus *b, struct link *l)
 	pthread_mutex_lock(&b->lock);
 	vec_each (struct bus_listener **, p, &b->listeners) {
 		subscribe(*p, l);
+		atomic_fetch_add(&(*p)->active, 1); /* it stays until it was told */
 		vec_push(&tell, *p);
 	}
 	b->link = l;
 	pthread_cond_broadcast(&b->changed);
-	/* Listeners do not go away while they are told: bus_unlisten takes the lock first. */
-	vec_each (struct bus_listener **, p, &tell)
+	pthread_mutex_unlock(&b->lock);
+	/* Without the lock: `connected` may wait for somebody who sends. */
+	vec_each (struct bus_listener **, p, &tell) {
 		if ((*p)->connected && !atomic_load(&(*p)->ended))
 			(*p)->connected((*p)->arg);
-	pthread_mutex_unlock(&b->lock);
+		atomic_fetch_sub(&(*p)->active, 1);
+	}
 	vec_free(&tell);
 	metric_add(b->connects, 1);
 }
@@ -299,11 +320,7 @@ struct bus *bus_new(const struct bus_options *options)
 	b->url = x_strdup(options->url);
 	b->name = x_strdup(options->name);
 	snprintf(b->last_error, sizeof b->last_error, "no answer yet");
-	pthread_mutexattr_t recursive;
-	pthread_mutexattr_init(&recursive);
-	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE); /* `connected` callbacks send */
-	pthread_mutex_init(&b->lock, &recursive);
-	pthread_mutexattr_destroy(&recursive);
+	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&b->changed, &attr);
@@ -326,6 +343,11 @@ void bus_free(struct bus *b)
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
+	/* A connection says on a thread of its own that it is closed. */
+	pthread_mutex_lock(&b->lock);
+	while (b->links > 0)
+		pthread_cond_wait(&b->changed, &b->lock);
+	pthread_mutex_unlock(&b->lock);
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->changed);
 	vec_free(&b->listeners);
@@ -347,16 +369,32 @@ enum code bus_wait(struct bus *b, int64_t timeout_us, struct err *err)
 {
 	struct link *l = link_wait(b, 0, timeout_us);
 
-	if (!l)
-		return err_set(err, UNAVAILABLE, "cannot reach the bus at %s: %s", b->url, b->last_error);
 	link_put(l);
-	return OK;
+	if (l)
+		return OK;
+	pthread_mutex_lock(&b->lock);
+	enum code c = err_set(err, UNAVAILABLE, "cannot reach the bus at %s: %s", b->url, b->last_error);
+	pthread_mutex_unlock(&b->lock);
+	return c;
+}
+
+/* Subjects may come from messages, and nats.c writes them as they are into a protocol of lines and blanks. */
+static bool is_subject(const char *subject)
+{
+	const char *p = subject;
+
+	for (; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == '*' || *p == '>' || *p == 0x7f ||
+		    (*p == '.' && (p == subject || p[-1] == '.')))
+			return false;
+	return p > subject && p[-1] != '.';
 }
 
 enum code bus_send(struct bus *b, const char *subject, struct str payload, struct err *err)
 {
+	if (!is_subject(subject))
+		return err_set(err, INVALID_ARGUMENT, "a message cannot go to subject \"%s\"", subject);
 	struct link *l = link_get(b);
-
 	if (!l || atomic_load(&l->closed)) {
 		link_put(l);
 		return err_set(err, UNAVAILABLE, "no connection to the bus at %s", b->url);

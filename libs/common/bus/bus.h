@@ -35,7 +35,8 @@ enum code bus_wait(struct bus *b, int64_t timeout_us, struct err *err);
 
 /* ---- addressed messages ---- */
 
-/* Fire and forget; UNAVAILABLE while not connected, RESOURCE_EXHAUSTED above the server's limit (1 MiB). */
+/* Fire and forget; UNAVAILABLE while not connected, RESOURCE_EXHAUSTED above the server's limit (1 MiB),
+ * INVALID_ARGUMENT for what is no subject (it may come from a message). */
 enum code bus_send(struct bus *b, const char *subject, struct str payload, struct err *err);
 /* Call fn(subject, payload, arg) for each message on `subject` ('*' matches a token, '>' the rest), on a thread of the
  * bus: fn must be quick (hand over to a queue). With `group`, one member of the group gets each message.
@@ -68,7 +69,7 @@ void bus_writer_free(struct bus_writer *w);
  * Errors: UNAVAILABLE: nothing was queued, call bus_writer_recover; RESOURCE_EXHAUSTED: too large. */
 enum code bus_writer_publish(struct bus_writer *w, const char *subject, struct str payload, uint64_t id,
 			     struct err *err);
-/* The highest id such that it and all before it are in the stream; 0 for none yet. */
+/* The highest id such that it and all before it are in the stream; 0 for none yet, and after DATA_LOSS. */
 uint64_t bus_writer_acked(struct bus_writer *w);
 /* After an error: a new connection, then compare the stream's creation time and last sequence with those remembered.
  *   OK         the stream has all that was acknowledged: publish again, in order, everything after bus_writer_acked
@@ -96,8 +97,8 @@ void bus_reader_free(struct bus_reader *r);
  * Errors: UNAVAILABLE while there is no bus. */
 enum code bus_reader_fetch(struct bus_reader *r, struct bus_message *messages, size_t max, int64_t timeout_us,
 			   size_t *ret_n, bool *ret_gap, struct err *err);
-/* The batch is committed here: acknowledge and free it. With `again`, nothing is acknowledged and it comes once more.
- */
+/* The batch is committed here: acknowledge and free it. With `again`, nothing is acknowledged and the next fetch brings
+ * it once more, before anything later (which, acknowledged, would cover it). */
 void bus_reader_done(struct bus_reader *r, bool again);
 
 DEFINE_CLEANUP(struct bus *, bus_free);

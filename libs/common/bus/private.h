@@ -22,6 +22,7 @@ struct bus {
 	pthread_cond_t changed; /* the link came or went */
 	struct link *link;      /* NULL while there is none */
 	uint64_t generation;
+	int links; /* that live */
 	bool stopping;
 	pthread_t thread;
 	VEC(struct bus_listener *) listeners;

@@ -24,8 +24,11 @@ struct bus_reader {
 	natsInbox *inbox;
 	size_t asked;     /* messages that the standing pull request may still bring */
 	int64_t heard_us; /* monotonic: the last sign of the server */
+	int64_t left_us;  /* when the last fetch ended */
+	bool lost;        /* the consumer is gone, or moved */
 	bool gap;
 	VEC(natsMsg *) batch;
+	size_t handed; /* of the batch */
 };
 
 struct bus_reader *bus_reader_new(struct bus *b, const struct bus_reader_options *options)
@@ -46,10 +49,13 @@ static void drop_batch(struct bus_reader *r)
 	vec_each (natsMsg **, m, &r->batch)
 		natsMsg_Destroy(*m);
 	vec_clear(&r->batch);
+	r->handed = 0;
 }
 
+/* Messages of an earlier attachment must not be acknowledged in a later one: its numbers are others. */
 static void detach(struct bus_reader *r)
 {
+	drop_batch(r);
 	natsSubscription_Destroy(r->sub);
 	natsInbox_Destroy(r->inbox);
 	link_put(r->link);
@@ -57,15 +63,15 @@ static void detach(struct bus_reader *r)
 	r->inbox = NULL;
 	r->link = NULL;
 	r->asked = 0;
+	r->lost = false;
 }
 
 void bus_reader_free(struct bus_reader *r)
 {
 	if (!r)
 		return;
-	drop_batch(r);
-	vec_free(&r->batch);
 	detach(r);
+	vec_free(&r->batch);
 	free(r->stream_name);
 	free(r->subjects);
 	free(r->durable);
@@ -74,21 +80,23 @@ void bus_reader_free(struct bus_reader *r)
 }
 
 /* What was delivered to an earlier reader and not acknowledged would come again only after the acknowledgement's time
- * is over, or never, as acknowledging a later message acknowledges it too. So the consumer starts anew where the
- * acknowledgements end. */
-static natsStatus remake_if_pending(struct bus_reader *r, jsCtx *js, jsConsumerConfig *c, jsConsumerInfo **info)
+ * is over, or never, as acknowledging a later message acknowledges it too. And a consumer that is ahead of its stream
+ * (which lost its tail) would skip what takes the lost numbers. So the consumer starts anew where the
+ * acknowledgements, or the stream, end. */
+static natsStatus remake_if_off(struct bus_reader *r, jsCtx *js, uint64_t last_seq, jsConsumerConfig *c,
+				jsConsumerInfo **info)
 {
-	if ((*info)->NumAckPending == 0)
+	if ((*info)->NumAckPending == 0 && (*info)->Delivered.Stream <= last_seq)
 		return NATS_OK;
 	c->DeliverPolicy = js_DeliverByStartSequence;
-	c->OptStartSeq = (*info)->AckFloor.Stream + 1;
+	c->OptStartSeq = MIN((*info)->AckFloor.Stream, last_seq) + 1;
 	jsConsumerInfo_Destroy(*info);
 	*info = NULL;
 	natsStatus s = js_DeleteConsumer(js, r->stream_name, r->durable, NULL, NULL);
 	return s == NATS_OK ? js_AddConsumer(info, js, r->stream_name, c, NULL, NULL) : s;
 }
 
-static enum code ensure_consumer(struct bus_reader *r, struct err *err)
+static enum code ensure_consumer(struct bus_reader *r, uint64_t last_seq, struct err *err)
 {
 	jsConsumerConfig c;
 	jsConsumerInfo *info = NULL;
@@ -109,7 +117,7 @@ static enum code ensure_consumer(struct bus_reader *r, struct err *err)
 	if (s == NATS_OK)
 		s = js_GetConsumerInfo(&info, js, r->stream_name, r->durable, NULL, &code);
 	if (s == NATS_OK)
-		s = remake_if_pending(r, js, &c, &info);
+		s = remake_if_off(r, js, last_seq, &c, &info);
 	else if (s == NATS_NOT_FOUND)
 		s = js_AddConsumer(&info, js, r->stream_name, &c, NULL, &code);
 	jsConsumerInfo_Destroy(info);
@@ -132,7 +140,7 @@ static enum code attach(struct bus_reader *r, int64_t timeout_us, struct err *er
 		return err_set(err, UNAVAILABLE, "no connection to the bus at %s", r->bus->url);
 	enum code c = stream_ensure(r->link, &r->stream, &created, &last_seq, err);
 	if (!c)
-		c = ensure_consumer(r, err);
+		c = ensure_consumer(r, last_seq, err);
 	natsStatus s = c ? NATS_OK : natsInbox_Create(&r->inbox);
 	if (!c && s == NATS_OK)
 		s = natsConnection_SubscribeSync(&r->sub, r->link->nc, r->inbox);
@@ -163,15 +171,18 @@ static enum code pull(struct bus_reader *r, struct err *err)
 	return OK;
 }
 
-/* A status instead of a message: 100 heartbeat; 404, 408, 409 and others end the pull request. */
+/* A status instead of a message. Source: NATS ADR-13. */
 static bool take_status(struct bus_reader *r, natsMsg *m)
 {
 	const char *status = NULL;
 
 	if (natsMsg_GetDataLength(m) > 0 || natsMsgHeader_Get(m, "Status", &status) != NATS_OK || !status)
 		return false;
-	if (strcmp(status, "100") != 0)
-		r->asked = 0;
+	if (strcmp(status, "100") == 0) /* heartbeat */
+		return true;
+	r->asked = 0;
+	/* 404, 408: the request has ended. 409: consumer deleted, server going down; 503: nobody takes requests. */
+	r->lost |= strcmp(status, "404") != 0 && strcmp(status, "408") != 0;
 	return true;
 }
 
@@ -193,9 +204,14 @@ static bool take_one(struct bus_reader *r, int64_t wait_us)
 	return true;
 }
 
+static bool alive(const struct bus_reader *r)
+{
+	return r->link && !r->lost && !atomic_load(&r->link->closed);
+}
+
 static bool healthy(const struct bus_reader *r)
 {
-	return r->link && !atomic_load(&r->link->closed) && time_mono_us() - r->heard_us < SILENCE_US;
+	return alive(r) && time_mono_us() - r->heard_us < SILENCE_US;
 }
 
 static void collect(struct bus_reader *r, size_t max)
@@ -204,9 +220,10 @@ static void collect(struct bus_reader *r, size_t max)
 		continue;
 }
 
-static void hand_out(struct bus_reader *r, struct bus_message *messages, size_t *ret_n)
+static void hand_out(struct bus_reader *r, struct bus_message *messages, size_t max, size_t *ret_n)
 {
-	for (size_t i = 0; i < r->batch.n; i++) {
+	r->handed = MIN(r->batch.n, max);
+	for (size_t i = 0; i < r->handed; i++) {
 		natsMsg *m = r->batch.at[i];
 		messages[i] = (struct bus_message){
 			.subject = natsMsg_GetSubject(m),
@@ -214,16 +231,13 @@ static void hand_out(struct bus_reader *r, struct bus_message *messages, size_t 
 			.handle = m,
 		};
 	}
-	*ret_n = r->batch.n;
+	*ret_n = r->handed;
 }
 
-enum code bus_reader_fetch(struct bus_reader *r, struct bus_message *messages, size_t max, int64_t timeout_us,
-			   size_t *ret_n, bool *ret_gap, struct err *err)
+static enum code fill(struct bus_reader *r, size_t max, int64_t until_us, struct err *err)
 {
-	int64_t until_us = time_mono_us() + timeout_us;
 	enum code c = OK;
 
-	max = MIN(max, MAX_MESSAGES);
 	while (!c && r->batch.n == 0) {
 		int64_t left_us = until_us - time_mono_us();
 		if (left_us < 0)
@@ -235,26 +249,43 @@ enum code bus_reader_fetch(struct bus_reader *r, struct bus_message *messages, s
 		if (!c && take_one(r, MIN(left_us, SLICE_US)))
 			collect(r, max);
 	}
+	return c;
+}
+
+enum code bus_reader_fetch(struct bus_reader *r, struct bus_message *messages, size_t max, int64_t timeout_us,
+			   size_t *ret_n, bool *ret_gap, struct err *err)
+{
+	int64_t now_us = time_mono_us();
+
+	if (!alive(r))
+		drop_batch(r);
+	r->heard_us += now_us - r->left_us; /* while we were away nobody listened */
+	max = MIN(max, MAX_MESSAGES);
+	enum code c = fill(r, max, now_us + timeout_us, err);
+	r->left_us = time_mono_us();
 	if (c) {
 		detach(r);
 		return c;
 	}
-	hand_out(r, messages, ret_n);
+	hand_out(r, messages, max, ret_n);
 	*ret_gap = r->gap;
 	r->gap = false;
 	return OK;
 }
 
-/* Acknowledging the last acknowledges all before it. Statuses of the connection show at the next fetch. */
+/* Acknowledging the last acknowledges all before it. A broken connection shows at the next fetch. */
 void bus_reader_done(struct bus_reader *r, bool again)
 {
-	if (r->batch.n && r->link) {
-		const char *reply = natsMsg_GetReply(r->batch.at[r->batch.n - 1]);
-		if (!again && reply)
-			natsConnection_PublishString(r->link->nc, reply, "+ACK");
-		else
-			for (size_t i = 0; i < r->batch.n; i++)
-				natsConnection_PublishString(r->link->nc, natsMsg_GetReply(r->batch.at[i]), "-NAK");
-	}
-	drop_batch(r);
+	size_t n = r->handed;
+
+	r->handed = 0;
+	if (again || n == 0)
+		return;
+	const char *reply = natsMsg_GetReply(r->batch.at[n - 1]);
+	if (reply)
+		natsConnection_PublishString(r->link->nc, reply, "+ACK");
+	for (size_t i = 0; i < n; i++)
+		natsMsg_Destroy(r->batch.at[i]);
+	r->batch.n -= n;
+	memmove(r->batch.at, r->batch.at + n, r->batch.n * sizeof *r->batch.at);
 }

@@ -8,7 +8,7 @@
 
 #include "private.h"
 
-enum { ACK_TIMEOUT_US = 5000000 };
+enum { ACK_TIMEOUT_US = 5000000, SLICE_US = 250000 };
 
 struct flight {
 	uint64_t id;
@@ -79,8 +79,7 @@ static void mark(struct bus_writer *w, uint64_t id)
 	while (w->first < w->flights.n && w->flights.at[w->first].acked)
 		w->acked = w->flights.at[w->first++].id;
 	if (w->first == w->flights.n || w->first > 4096) {
-		w->flights.n -= w->first;
-		memmove(w->flights.at, w->flights.at + w->first, w->flights.n * sizeof *w->flights.at);
+		vec_drop(&w->flights, w->first);
 		w->first = 0;
 	}
 }
@@ -159,17 +158,20 @@ void bus_writer_free(struct bus_writer *w)
 	free(w);
 }
 
-/* Room in the window; with the lock held. */
+/* Room in the window; with the lock held. A connection that is lost wakes nobody here, so we look. */
 static bool wait_room(struct bus_writer *w)
 {
 	int64_t until_us = time_mono_us() + ACK_TIMEOUT_US;
-	struct timespec at = {until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
 
 	while (!w->failed && in_flight(w) >= w->max_in_flight) {
+		int64_t now_us = time_mono_us(), next_us = MIN(now_us + SLICE_US, until_us);
+		struct timespec at = {next_us / USEC_PER_SEC, next_us % USEC_PER_SEC * 1000};
 		if (atomic_load(&w->link->closed))
 			fail(w, "the connection was lost");
-		else if (pthread_cond_timedwait(&w->moved, &w->lock, &at) == ETIMEDOUT)
+		else if (now_us >= until_us)
 			fail(w, "no acknowledgement for 5 s");
+		else
+			pthread_cond_timedwait(&w->moved, &w->lock, &at);
 	}
 	return !w->failed;
 }
@@ -224,7 +226,8 @@ static natsStatus listen_acks(struct bus_writer *w)
 	if (s != NATS_OK)
 		return s;
 	atomic_fetch_add(&w->active, 1);
-	natsSubscription_SetOnCompleteCB(w->acks, on_complete, w);
+	if (natsSubscription_SetOnCompleteCB(w->acks, on_complete, w) != NATS_OK)
+		atomic_fetch_sub(&w->active, 1); /* closed already */
 	return natsSubscription_SetPendingLimits(w->acks, -1, -1);
 }
 
@@ -264,6 +267,8 @@ enum code bus_writer_recover(struct bus_writer *w, int64_t timeout_us, struct er
 	}
 	pthread_mutex_lock(&w->lock);
 	w->flights.n = w->first = 0;
+	if (c == DATA_LOSS)
+		w->acked = 0;
 	w->failed = c != OK && c != DATA_LOSS;
 	pthread_mutex_unlock(&w->lock);
 	return c;
