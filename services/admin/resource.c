@@ -15,13 +15,23 @@ CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const str
 	return id;
 }
 
+void list_where_scope(struct list *l, const char *project, const char *domain)
+{
+	list_where(l, "t.project || '/' || t.domain", db_text(arena_printf(l->arena, "%s/%s", project, domain)));
+}
+
 enum code list_resources(struct list *l, struct db *db, const AdminResourceListRequest *in, struct db_rows **ret,
 			 const char **ret_token, struct err *err)
 {
-	list_where(l, "t.project", db_text(in->id->project));
-	list_where(l, "t.domain", db_text(in->id->domain));
-	if (*in->id->name)
-		list_where(l, "t.name", db_text(in->id->name));
+	const AdminNamedEntityIdentifier *id = in->id;
+
+	if (*id->name) {
+		list_where(l, "t.project", db_text(id->project));
+		list_where(l, "t.domain", db_text(id->domain));
+		list_where(l, "t.name", db_text(id->name));
+	} else {
+		list_where_scope(l, id->project, id->domain);
+	}
 	enum code c = list_filter(l, in->filters, err);
 	return c ? c : list_run(l, db, in->limit, in->token, ret, ret_token, err);
 }
