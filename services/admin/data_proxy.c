@@ -101,7 +101,7 @@ static const char *upload_uri(struct request *rq, const ServiceCreateUploadLocat
 		random_name(random_u64(), length, name);
 	}
 	buf_adds(&uri, store_root(admin->store));
-	if (*admin->config->upload_prefix)
+	if (str_of(admin->config->upload_prefix).len)
 		buf_printf(&uri, "/%s", admin->config->upload_prefix);
 	buf_printf(&uri, "/%s/%s/%s/%s", in->project, in->domain,
 		   *in->filename_root ? in->filename_root

@@ -242,7 +242,9 @@ static void fold_node_event(struct fold *f, int64_t execution, int64_t seq, Even
 	n->metadata->is_array |= e->is_array;
 	n->metadata->is_eager |= e->is_eager;
 	set_node_input(n, e);
-	if (e->phase == CORE_NODE_EXECUTION_PHASE_RUNNING)
+	/* Who begins and ends in one step of the engine tells only of the end. */
+	if (e->phase == CORE_NODE_EXECUTION_PHASE_RUNNING ||
+	    (e->phase == CORE_NODE_EXECUTION_PHASE_SUCCEEDED && !c->started_at))
 		c->started_at = e->occurred_at;
 	if (*e->deck_uri)
 		c->deck_uri = e->deck_uri;
@@ -296,7 +298,8 @@ static void set_task_times(struct fold *f, struct task_row *t, EventTaskExecutio
 {
 	AdminTaskExecutionClosure *c = t->closure;
 
-	if (e->phase == CORE_TASK_EXECUTION_PHASE_RUNNING && !c->started_at)
+	bool runs = e->phase == CORE_TASK_EXECUTION_PHASE_RUNNING || e->phase == CORE_TASK_EXECUTION_PHASE_SUCCEEDED;
+	if (runs && !c->started_at)
 		c->started_at = e->occurred_at;
 	/* A failure that is tried again ends its attempt too; flyteadmin leaves it without error and duration. */
 	if (!task_phase_terminal((int32_t)e->phase) && e->phase != CORE_TASK_EXECUTION_PHASE_RETRYABLE_FAILED)
