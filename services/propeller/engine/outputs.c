@@ -107,8 +107,10 @@ struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemp
 
 	if (wn->n_users == 0)
 		return NULL;
-	if (in->literals)
-		return of_map(f->e, in->literals, in->uri, !*in->uri || pb_size(in->literals) <= KEEP_BYTES);
+	if (in->literals) {
+		bool keep = !*in->uri || wn->looked_into || pb_size(in->literals) <= KEEP_BYTES;
+		return of_map(f->e, in->literals, in->uri, keep);
+	}
 	if (*in->uri)
 		return of_interface(f->e, interface ? interface->outputs : NULL, in->uri);
 	return NULL;

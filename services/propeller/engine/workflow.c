@@ -221,8 +221,12 @@ static void fill_node(struct building *b, uint32_t i)
 
 static void add_source(struct building *b, uint32_t i, const struct expr *e)
 {
-	if (e->kind == EXPR_PROMISE)
+	const struct task *task = b->w->nodes[i].task;
+
+	if (e->kind == EXPR_PROMISE) {
 		vec_push(&b->sources[i], e->promise.node);
+		b->w->nodes[e->promise.node].looked_into |= e->n > 0 || (task && task->leaf != LEAF_EXECUTOR);
+	}
 	for (uint32_t k = 0; (e->kind == EXPR_COLLECTION || e->kind == EXPR_MAP) && k < e->n; k++)
 		add_source(b, i, &e->items.at[k]);
 }

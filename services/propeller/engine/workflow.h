@@ -56,6 +56,7 @@ struct wf_node {
 	struct edges sources;                        /* nodes whose outputs it reads */
 	int64_t attempt_timeout_us, node_timeout_us; /* 0: none of its own */
 	signed char interruptible;                   /* -1: not said */
+	bool looked_into; /* its outputs are needed here, not only by those who run attempts */
 };
 
 struct workflow {

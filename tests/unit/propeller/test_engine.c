@@ -160,24 +160,53 @@ static void test_stored_values(void **state)
 	assert_string_equal(r->step.record->events[2]->workflow->output_uri, store->uri);
 }
 
+static AlulaInput *finished_with_text(struct rig *r, uint32_t node, size_t len)
+{
+	CoreLiteral *l = int_literal(r->a, 0);
+
+	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_STRING_VALUE;
+	l->scalar->primitive->string_value = memset(arena_zalloc(r->a, len + 1), 'x', len);
+	return finished_with(r->a, 1, T0, node, 0, add_literal(r->a, NULL, "o0", l), "/s/o");
+}
+
 /* What nobody reads any more is not kept. */
 static void test_outputs_are_given_up(void **state)
 {
 	struct rig *r = *state;
-	CoreLiteral *big = int_literal(r->a, 0);
 
 	python_node(r, "n0", 0, 1);
 	node_bind(&r->w, python_node(r, "n1", 1, 0), "i0", promise(r->a, "n0", "o0"));
 	node_after(&r->w, python_node(r, "n2", 0, 0), "n1");
 	feed(r, accepted(&r->w, 1));
 	size_t before = engine_bytes(r->e);
-	big->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_STRING_VALUE;
-	big->scalar->primitive->string_value = memset(arena_zalloc(r->a, 3001), 'x', 3000);
-	feed(r, finished_with(r->a, 1, T0, N0, 0, add_literal(r->a, NULL, "o0", big), "/s/o"));
+	feed(r, finished_with_text(r, N0, 3000));
 	assert_in_range(engine_bytes(r->e), before + 3000, before + 4000);
 	feed(r, finished_with(r->a, 1, T0, N1, 0, NULL, ""));
 	feed(r, go_on(r->a, 1, T0));
 	assert_int_equal(engine_bytes(r->e), before);
+}
+
+/* Large outputs stay in the store, unless the engine itself must see them. */
+static void test_large_outputs(void **state)
+{
+	struct rig *r = *state;
+
+	python_node(r, "n0", 0, 1);
+	node_bind(&r->w, python_node(r, "n1", 1, 0), "i0", promise(r->a, "n0", "o0"));
+	feed(r, accepted(&r->w, 1));
+	feed(r, finished_with_text(r, N0, 20000));
+	const struct value_ref *in = find_action(&r->step, ACTION_START_ATTEMPT, N1)->start->inputs;
+	assert_int_equal(in->kind, VALUE_STORED);
+	assert_string_equal(in->uri, "/s/o");
+	engine_forget(r->e, 1);
+	node_bind(&r->w, wf_node_new(&r->w, "n2", wf_task(&r->w, "echo", 1, 1)), "i0", promise(r->a, "n0", "o0"));
+	wf_output(&r->w, "y", promise(r->a, "n2", "o0"));
+	feed(r, accepted(&r->w, 1));
+	feed(r, finished_with_text(r, N0, 20000));
+	assert_int_equal(find_action(&r->step, ACTION_START_ATTEMPT, N1)->start->inputs->kind, VALUE_LITERAL);
+	assert_non_null(strstr(feed(r, finished_with(r->a, 1, T0, N1, 0, NULL, "")), "W SUCCEEDED"));
+	const EventWorkflowExecutionEvent *w = r->step.record->events[r->step.record->n_events - 1]->workflow;
+	assert_int_equal(strlen(w->output_data->literals[0]->value->scalar->primitive->string_value), 20000);
 }
 
 static void test_user_retries(void **state)
@@ -576,6 +605,7 @@ int main(void)
 		TEST(test_attempt),
 		TEST(test_stored_values),
 		TEST(test_outputs_are_given_up),
+		TEST(test_large_outputs),
 		TEST(test_user_retries),
 		TEST(test_system_retries),
 		TEST(test_failure_stops_the_rest),

@@ -1,12 +1,8 @@
-/* Time and memory a node. Prints what it measures; fails only when that is far off the aims (500 bytes a waiting node,
- * 2 KiB a running one, a million nodes a second). */
+/* Time and memory a node. Prints what it measures. Memory must keep to the aims (500 bytes a waiting node, 2 KiB a
+ * running one); time, which depends on the machine, must not grow with the number of nodes. */
 #include "engine_fixture.h"
 
-#ifdef ALULA_SANITIZE
-enum { ROUNDS = 1, MAX_NS = 1000000 };
-#else
-enum { ROUNDS = 20, MAX_NS = 20000 };
-#endif
+enum { NODES = 60000 }; /* folded for each figure */
 
 static struct wf chain(struct arena *a, size_t n)
 {
@@ -57,22 +53,22 @@ static size_t run(struct engine *e, struct wf *w, int64_t execution, bool pack)
 	}
 }
 
-static void measure(const char *what, struct wf w, size_t n, int record_events, bool pack)
+static int64_t measure(const char *what, struct wf w, int record_events, bool pack)
 {
 	struct engine *e = engine_for_tests(record_events);
-	size_t bytes = 0;
+	size_t n = w.template->n_nodes, rounds = NODES / n, bytes = 0;
 
 	run(e, &w, 1, false); /* keeps the workflow compiled */
 	int64_t start_us = time_mono_us();
-	for (int64_t i = 0; i < ROUNDS; i++) {
-		bytes = run(e, &w, 2 + i, pack);
-		engine_forget(e, 2 + i);
+	for (size_t i = 0; i < rounds; i++) {
+		bytes = run(e, &w, 2 + (int64_t)i, pack);
+		engine_forget(e, 2 + (int64_t)i);
 	}
-	int64_t ns = (time_mono_us() - start_us) * 1000 / (int64_t)(n * ROUNDS);
+	int64_t ns = (time_mono_us() - start_us) * 1000 / (int64_t)(n * rounds);
 	print_message("%s of %zu%s: %lld ns a node, %zu bytes of record a node\n", what, n, pack ? ", packed" : "",
 		      (long long)ns, bytes / n);
-	assert_true(ns < MAX_NS);
 	engine_free(e);
+	return ns;
 }
 
 static void test_time(void **state)
@@ -80,10 +76,12 @@ static void test_time(void **state)
 	(void)state;
 	auto_free(arena_free) struct arena *a = arena_new(0);
 
-	measure("chain", chain(a, 500), 500, 10000, false);
-	measure("fan-out", fan_out(a, 6000, "echo"), 6000, 512, false);
-	measure("chain", chain(a, 500), 500, 10000, true);
-	measure("fan-out", fan_out(a, 6000, "echo"), 6000, 512, true);
+	int64_t chain_ns = measure("chain", chain(a, 500), 10000, false);
+	int64_t fan_out_ns = measure("fan-out", fan_out(a, 6000, "echo"), 512, false);
+	measure("chain", chain(a, 500), 10000, true);
+	measure("fan-out", fan_out(a, 6000, "echo"), 512, true);
+	assert_in_range(measure("chain", chain(a, 30000), 512, false), 0, chain_ns * 10);
+	assert_in_range(measure("fan-out", fan_out(a, 60000, "echo"), 512, false), 0, fan_out_ns * 10);
 }
 
 static void test_many_executions(void **state)
@@ -92,7 +90,6 @@ static void test_many_executions(void **state)
 	auto_free(arena_free) struct arena *a = arena_new(0);
 	enum { N = 1000 };
 
-	measure("one-task execution", chain(a, 1), 1, 512, true);
 	struct engine *e = engine_for_tests(512);
 	struct wf w = chain(a, 1);
 	for (int64_t i = 1; i <= N; i++)
