@@ -5,6 +5,7 @@
 #include "flyte/shard.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
+#include "resource.h"
 #include "validation.h"
 
 #define COLUMNS                                                                                                        \
@@ -312,8 +313,7 @@ static enum code admin_list_executions(struct request *rq, const AdminResourceLi
 	c = list_select(&l, COLUMNS, "executions e", "e.key", in->sort_by, err);
 	if (c)
 		return c;
-	list_where(&l, "e.project", db_text(in->id->project));
-	list_where(&l, "e.domain", db_text(in->id->domain));
+	list_where_scope(&l, "e", in->id->project, in->id->domain);
 	if (*in->id->name)
 		list_where(&l, "e.name", db_text(in->id->name));
 	if (!filters_name(in->filters, "state"))

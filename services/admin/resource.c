@@ -15,9 +15,11 @@ CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const str
 	return id;
 }
 
-void list_where_scope(struct list *l, const char *project, const char *domain)
+void list_where_scope(struct list *l, const char *table, const char *project, const char *domain)
 {
-	list_where(l, "t.project || '/' || t.domain", db_text(arena_printf(l->arena, "%s/%s", project, domain)));
+	const char *sql = arena_printf(l->arena, "%s.project || '/' || %s.domain", table, table);
+
+	list_where(l, sql, db_text(arena_printf(l->arena, "%s/%s", project, domain)));
 }
 
 enum code list_resources(struct list *l, struct db *db, const AdminResourceListRequest *in, struct db_rows **ret,
@@ -30,7 +32,7 @@ enum code list_resources(struct list *l, struct db *db, const AdminResourceListR
 		list_where(l, "t.domain", db_text(id->domain));
 		list_where(l, "t.name", db_text(id->name));
 	} else {
-		list_where_scope(l, id->project, id->domain);
+		list_where_scope(l, "t", id->project, id->domain);
 	}
 	enum code c = list_filter(l, in->filters, err);
 	return c ? c : list_run(l, db, in->limit, in->token, ret, ret_token, err);

@@ -23,8 +23,8 @@ enum { DIGEST_BYTES = 32 };
 /* An identifier of columns project, domain, name, version from `col` on. */
 CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const struct db_rows *rows, size_t row, int col);
 
-/* The rows of one project and domain, as the lists' indexes have it; neither has a '/' in it. */
-void list_where_scope(struct list *l, const char *project, const char *domain);
+/* The rows of one project and domain, as the lists' indexes have it; neither has a '/' in it. `table`: the alias. */
+void list_where_scope(struct list *l, const char *table, const char *project, const char *domain);
 /* The request's project, domain, name if given, filters; then the page. `l` has its SELECT. */
 enum code list_resources(struct list *l, struct db *db, const AdminResourceListRequest *in, struct db_rows **ret,
 			 const char **ret_token, struct err *err);

@@ -41,7 +41,7 @@ CREATE TABLE executions (
 	closure             bytea NOT NULL  -- flyteidl.admin.ExecutionClosure: what of it never changes
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX executions_name ON executions (project, domain, name);
-CREATE INDEX executions_list ON executions (project, domain, created_at, key);
+CREATE INDEX executions_list ON executions ((project || '/' || domain), created_at, key); -- see 001_registry.sql
 
 CREATE TABLE node_executions (
 	execution        bigint NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE node_executions (
 	closure          bytea NOT NULL, -- flyteidl.admin.NodeExecutionClosure, without output data
 	PRIMARY KEY (execution, node_id)
 ) WITH (fillfactor = 50);
-CREATE INDEX node_executions_list ON node_executions (execution, created_at, id);
+CREATE INDEX node_executions_list ON node_executions ((execution + 0), created_at, id);
 
 CREATE TABLE task_executions (
 	execution     bigint NOT NULL,
