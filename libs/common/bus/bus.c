@@ -10,7 +10,8 @@ enum {
 	MAX_PAUSE_US = 5000000,
 	CONNECT_TIMEOUT_MS = 2000,
 	PING_INTERVAL_MS = 5000,
-	WRITE_MS = 5000
+	WRITE_MS = 5000,
+	CLOSE_WAIT_US = 5000000
 };
 
 struct bus_listener {
@@ -334,6 +335,22 @@ struct bus *bus_new(const struct bus_options *options)
 	return b;
 }
 
+/* A connection says on a thread of its own that it is closed. Should a writer or reader hold one against the contract,
+ * the bus is left to it. */
+static bool wait_closed(struct bus *b)
+{
+	struct timespec at;
+	int timed_out = 0;
+
+	deadline_in(&at, CLOSE_WAIT_US);
+	pthread_mutex_lock(&b->lock);
+	while (b->links > 0 && timed_out != ETIMEDOUT)
+		timed_out = pthread_cond_timedwait(&b->changed, &b->lock, &at);
+	bool closed = b->links == 0;
+	pthread_mutex_unlock(&b->lock);
+	return closed;
+}
+
 void bus_free(struct bus *b)
 {
 	if (!b)
@@ -343,11 +360,8 @@ void bus_free(struct bus *b)
 	pthread_cond_broadcast(&b->changed);
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
-	/* A connection says on a thread of its own that it is closed. */
-	pthread_mutex_lock(&b->lock);
-	while (b->links > 0)
-		pthread_cond_wait(&b->changed, &b->lock);
-	pthread_mutex_unlock(&b->lock);
+	if (!wait_closed(b))
+		return;
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->changed);
 	vec_free(&b->listeners);

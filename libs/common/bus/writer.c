@@ -93,8 +93,10 @@ static void on_ack(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void
 	(void)nc;
 	(void)sub;
 	pthread_mutex_lock(&w->lock);
-	if (seq && dot && str_to_u64(str_of(dot + 1), &id)) {
-		w->last_seq = MAX(w->last_seq, seq);
+	if (seq && seq <= w->last_seq) {
+		fail(w, "the stream was made anew"); /* it counts from 1 again */
+	} else if (seq && dot && str_to_u64(str_of(dot + 1), &id)) {
+		w->last_seq = seq;
 		mark(w, id);
 		pthread_cond_broadcast(&w->moved);
 	} else {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <nats/nats.h>
 
 #include "../servers.h"
 #include "base/base.h"
@@ -189,6 +190,125 @@ static void test_wiped(void **state)
 	bus_writer_free(w);
 }
 
+/* Delete the stream, or only the reader's consumer, on a server that lives on. */
+static void delete_by_hand(bool stream)
+{
+	natsConnection *nc;
+	jsCtx *js;
+	char url[64];
+
+	snprintf(url, sizeof url, "nats://127.0.0.1:%d", nats.port);
+	assert_int_equal(natsConnection_ConnectTo(&nc, url), NATS_OK);
+	assert_int_equal(natsConnection_JetStream(&js, nc, NULL), NATS_OK);
+	if (stream)
+		assert_int_equal(js_DeleteStream(js, "TEST", NULL, NULL), NATS_OK);
+	else
+		assert_int_equal(js_DeleteConsumer(js, "TEST", "reader-0", NULL, NULL), NATS_OK);
+	jsCtx_Destroy(js);
+	natsConnection_Destroy(nc);
+}
+
+static void test_deleted_consumer(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	static bool seen[MOST + 1];
+	int lost = 0;
+
+	publish(w, 1, 500, &lost);
+	read_all(r, seen, 500);
+	delete_by_hand(false);
+	publish(w, 501, 1000, &lost);
+	int64_t start_us = time_mono_us();
+	read_all(r, seen, 1000);
+	assert_true(time_mono_us() - start_us < 5 * USEC_PER_SEC);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
+static void test_deleted_stream(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	static bool seen[MOST + 1];
+	struct bus_message m[8];
+	int lost = 0;
+	size_t n;
+	bool gap;
+
+	publish(w, 1, 500, &lost);
+	read_all(r, seen, 500);
+	delete_by_hand(true);
+	publish(w, 501, 1000, &lost);
+	wait_acked(w, 1000, &lost);
+	assert_int_equal(lost, 1);
+	read_all(r, seen, 1000);
+	/* Alone, the reader makes the stream anew and tells of the gap. */
+	delete_by_hand(true);
+	gap = false;
+	for (int i = 0; i < 100 && !gap; i++)
+		if (bus_reader_fetch(r, m, ARRAY_SIZE(m), 100000, &n, &gap, NULL) == OK)
+			bus_reader_done(r, false);
+	assert_true(gap);
+	publish(w, 1001, 1010, &lost);
+	wait_acked(w, 1010, &lost);
+	assert_int_equal(lost, 2);
+	read_all(r, seen, 1010);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
+static uint64_t fetch_first(struct bus_reader *r, size_t max, size_t *ret_n)
+{
+	struct bus_message m[64];
+	uint64_t id = 0;
+	bool gap;
+
+	*ret_n = 0;
+	for (int i = 0; i < 50 && *ret_n == 0; i++)
+		assert_int_equal(bus_reader_fetch(r, m, max, 100000, ret_n, &gap, NULL), OK);
+	assert_true(*ret_n > 0 && str_to_u64(m[0].payload, &id));
+	return id;
+}
+
+/* What was not committed comes again, first, in this reader and in a later one. */
+static void test_again(void **state)
+{
+	(void)state;
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	struct bus_reader *r = reader();
+	int lost = 0;
+	size_t n;
+
+	publish(w, 1, 300, &lost);
+	wait_acked(w, 300, &lost);
+	assert_int_equal(fetch_first(r, 10, &n), 1);
+	bus_reader_done(r, true);
+	assert_int_equal(fetch_first(r, 5, &n), 1);
+	assert_true(n <= 5);
+	bus_reader_done(r, false);
+	uint64_t next = 1 + n;
+	assert_int_equal(fetch_first(r, 5, &n), next);
+	bus_reader_done(r, true);
+	bus_reader_free(r);
+	r = reader();
+	/* The server may not have taken the acknowledgement yet: repeats are harmless. */
+	assert_true(fetch_first(r, 5, &n) <= next);
+	/* Its connection breaks before it says that it has committed. */
+	server_stop(&nats, SIGTERM);
+	nats_start(&nats);
+	bus_reader_done(r, false);
+	bus_reader_free(r);
+	r = reader();
+	static bool seen[MOST + 1];
+	memset(seen, true, next);
+	read_all(r, seen, 300);
+	bus_reader_free(r);
+	bus_writer_free(w);
+}
+
 static _Atomic int heard, connections;
 
 static void on_message(const char *subject, struct str payload, void *arg)
@@ -227,6 +347,11 @@ static void test_listen(void **state)
 	int before = heard;
 	send_until_heard(before + 1);
 	assert_int_equal(connections, 2);
+	/* Subjects come from messages too. */
+	const char *bad[] = {"", "a b", "x\r\nPUB hello.7 2\r\nhi", "a..b", ".a", "a.", "a.*", ">"};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(bus_send(bus, bad[i], STR("hi"), NULL), INVALID_ARGUMENT);
+	assert_int_equal(connections, 2);
 	bus_unlisten(l);
 	before = heard;
 	bus_send(bus, "hello.7", STR("hi"), NULL);
@@ -253,6 +378,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart_keeps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wiped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deleted_consumer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deleted_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listen, setup, teardown),
 		cmocka_unit_test(test_unreachable),
 	};
