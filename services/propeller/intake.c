@@ -161,7 +161,8 @@ static void loaded(struct intake *in, struct loading *l)
 {
 	if (!l->execution)
 		return;
-	struct item *item = item_new(l->last || l->lost ? ITEM_FORGET : ITEM_PENDING);
+	/* One that is over may still have attempts to stop: we may have died between the commit and the act. */
+	struct item *item = item_new(l->lost ? ITEM_FORGET : ITEM_PENDING);
 	item->execution = l->execution;
 	core_push(in->p->core, item);
 	known_committed(in->p->known, l->execution);

@@ -6,6 +6,7 @@
  * Everything here runs on the loop; the store's threads come back by loop_post. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,14 +82,26 @@ static void process_start(struct executor *x, struct attempt_id id, const struct
 	run_wait_for_slot(r);
 }
 
+/* An attempt that an earlier process started and that is to be stopped instead of found again. */
+static void stop_stranger(struct executor *x, const char *key)
+{
+	auto_mem char *dir = x_printf("%s/%s", x->dir, key);
+	pid_t shim = 0;
+
+	if (attempt_dir_look(dir, &shim) == FOUND_RUNNING)
+		kill(shim, SIGTERM);
+}
+
 static void process_abort(struct executor *x, struct attempt_id id)
 {
 	char key[64];
 
 	snprintf(key, sizeof key, "%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
 	struct run *r = map_get(x->runs, str_of(key));
-	if (!r)
+	if (!r) {
+		stop_stranger(x, key);
 		return;
+	}
 	r->aborted = true;
 	if (r->state == RUNNING) {
 		run_stop(r);
@@ -100,8 +113,10 @@ static void process_abort(struct executor *x, struct attempt_id id)
 
 static void process_done(struct executor *x, int64_t execution)
 {
-	if (u64map_remove(x->used, (uint64_t)execution))
-		process_throw_away(x, x_printf("%s/%lld", x->dir, (long long)execution));
+	auto_mem char *dir = x_printf("%s/%lld", x->dir, (long long)execution);
+
+	if (u64map_remove(x->used, (uint64_t)execution) || access(dir, F_OK) == 0)
+		process_throw_away(x, take(dir));
 }
 
 /* ---- open and close ---- */
