@@ -32,7 +32,7 @@ struct admin_config {
 	struct config_strings domains;         /* "development", "staging", "production" */
 	struct config_strings seed_projects;
 
-	int64_t signed_url_us; /* how long signed URLs of execution data last */
+	int64_t signed_url_minutes; /* how long signed URLs of execution data last */
 	int64_t upload_max_expires_us, download_max_expires_us;
 	int64_t upload_name_length; /* of generated file names */
 	const char *upload_prefix;

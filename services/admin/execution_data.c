@@ -23,8 +23,9 @@ static enum code sign(struct request *rq, const char *uri, uint64_t bytes, Admin
 {
 	struct admin *admin = admin_of(rq);
 	auto_buf struct buf url = {0};
-	enum code c = store_sign(admin->store, STORE_GET, uri, time_now_us() + admin->config->signed_url_us, STR(""),
-				 NULL, &url, err);
+	enum code c = store_sign(admin->store, STORE_GET, uri,
+				 time_now_us() + admin->config->signed_url_minutes * 60 * USEC_PER_SEC, STR(""), NULL,
+				 &url, err);
 
 	if (c)
 		return c;
