@@ -193,8 +193,9 @@ void merge_task_metadata(struct arena *a, AdminTaskExecutionClosure *closure, Ev
 	EventTaskExecutionMetadata *m = closure->metadata;
 
 	if (!m && latest) {
-		qsort(latest->external_resources, latest->n_external_resources, sizeof(resource),
-		      compare_resource_pointers);
+		if (latest->n_external_resources > 1)
+			qsort(latest->external_resources, latest->n_external_resources, sizeof(resource),
+			      compare_resource_pointers);
 		closure->metadata = latest;
 		return;
 	}
