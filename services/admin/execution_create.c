@@ -65,19 +65,11 @@ static enum code check_reference(const CoreIdentifier *id, struct err *err)
 	return OK;
 }
 
-static enum code check_notifications(const AdminExecutionSpec *spec, struct err *err)
+static enum code check_overrides(const AdminExecutionSpec *spec, struct err *err)
 {
 	if (spec->notification_overrides_case != ADMIN_EXECUTION_SPEC_NOTIFICATION_OVERRIDES_NOTIFICATIONS)
 		return OK;
-	for (size_t i = 0; i < spec->notifications->n_notifications; i++) {
-		const AdminNotification *n = spec->notifications->notifications[i];
-		if (n->n_phases == 0)
-			return err_set(err, INVALID_ARGUMENT, "phases");
-		for (size_t k = 0; k < n->n_phases; k++)
-			if (n->phases[k] == CORE_WORKFLOW_EXECUTION_PHASE_UNDEFINED)
-				return err_set(err, INVALID_ARGUMENT, "invalid value for phases");
-	}
-	return OK;
+	return check_notifications(spec->notifications->notifications, spec->notifications->n_notifications, err);
 }
 
 static enum code check_create(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in, struct err *err)
@@ -95,7 +87,7 @@ static enum code check_create(struct request *rq, struct db *db, const AdminExec
 	if (!c)
 		c = check_reference(in->spec->launch_plan, err);
 	if (!c)
-		c = check_notifications(in->spec, err);
+		c = check_overrides(in->spec, err);
 	return c ? c : check_labels(in->spec->labels, err);
 }
 

@@ -149,6 +149,9 @@ enum code create_launch_plan(struct request *rq, struct db *db, const AdminLaunc
 		c = expected_inputs(in->spec, workflow->interface->inputs, rq->arena, &expected, err);
 	if (!c)
 		c = check_schedule(in->spec, expected, rq->arena, err);
+	if (!c && in->spec->entity_metadata)
+		c = check_notifications(in->spec->entity_metadata->notifications,
+					in->spec->entity_metadata->n_notifications, err);
 	if (!c && in->spec->entity_metadata && in->spec->entity_metadata->launch_conditions)
 		c = err_set(err, INVALID_ARGUMENT, "Launch condition must be empty, found %s",
 			    in->spec->entity_metadata->launch_conditions->type_url);

@@ -5,6 +5,7 @@
 
 #include "flyte/identifier.h"
 #include "flyteidl/admin/project.h"
+#include "flyteidl/core/execution.h"
 
 static const struct db_stmt PROJECT_STATE = {"project_state", "SELECT state FROM projects WHERE id = $1"};
 
@@ -153,6 +154,50 @@ enum code check_dns_label(const char *value, const char *what, struct err *err)
 		"or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
 		"regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')]",
 		what, value);
+}
+
+/* ---- notifications ---- */
+
+static enum code check_recipients(char *const *recipients, size_t n, struct err *err)
+{
+	if (!n)
+		return err_set(err, INVALID_ARGUMENT, "missing recipients");
+	for (size_t i = 0; i < n; i++)
+		if (!*recipients[i])
+			return err_set(err, INVALID_ARGUMENT, "missing recipient");
+	return OK;
+}
+
+static enum code check_type(const AdminNotification *n, struct err *err)
+{
+	switch (n->type_case) {
+	case ADMIN_NOTIFICATION_TYPE_EMAIL:
+		return check_recipients(n->email->recipients_email, n->email->n_recipients_email, err);
+	case ADMIN_NOTIFICATION_TYPE_SLACK:
+		return check_recipients(n->slack->recipients_email, n->slack->n_recipients_email, err);
+	case ADMIN_NOTIFICATION_TYPE_PAGER_DUTY:
+		return check_recipients(n->pager_duty->recipients_email, n->pager_duty->n_recipients_email, err);
+	default: return err_set(err, INVALID_ARGUMENT, "invalid value for notification type");
+	}
+}
+
+static bool ends_execution(CoreWorkflowExecutionPhase phase)
+{
+	return phase == CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED || phase == CORE_WORKFLOW_EXECUTION_PHASE_FAILED ||
+	       phase == CORE_WORKFLOW_EXECUTION_PHASE_ABORTED || phase == CORE_WORKFLOW_EXECUTION_PHASE_TIMED_OUT;
+}
+
+enum code check_notifications(AdminNotification *const *notifications, size_t n, struct err *err)
+{
+	enum code c = OK;
+
+	for (size_t i = 0; !c && i < n; i++) {
+		c = check_type(notifications[i], err);
+		for (size_t k = 0; !c && k < notifications[i]->n_phases; k++)
+			if (!ends_execution(notifications[i]->phases[k]))
+				c = err_set(err, INVALID_ARGUMENT, "invalid value for phase");
+	}
+	return c;
 }
 
 /* ---- projects and what is missing ---- */

@@ -17,6 +17,8 @@ enum code check_limit(uint32_t limit, struct err *err);
 enum code check_list_request(const AdminResourceListRequest *in, struct err *err);
 /* Kubernetes' rules for labels. */
 enum code check_labels(const AdminLabels *labels, struct err *err);
+/* Somebody to tell, and phases that end an execution. */
+enum code check_notifications(AdminNotification *const *notifications, size_t n, struct err *err);
 enum code check_dns_label(const char *value, const char *what, struct err *err);
 
 /* The project is there and active, the domain is one of the configuration's. */

@@ -448,6 +448,14 @@ def test_expected_inputs(admin):
      "Invalid variable x in default_inputs - variable has neither default, nor is required."),
     ({"entity_metadata": {"schedule": {"cron_schedule": {"schedule": "* * * * *"}}}},
      "Cannot create a launch plan with a schedule if there is an unbound required input. [x] is required"),
+    ({"fixed_inputs": {"literals": {"x": integer(1)}},
+      "entity_metadata": {"schedule": {"cron_schedule": {"schedule": "* * * * *"}, "kickoff_time_input_arg": "x"}}},
+     "Cannot create a schedule with a KickoffTimeInputArg that does not point to a free input. [x] is not free"),
+    ({"entity_metadata": {"notifications": [{"phases": [4], "email": {}}]}}, "missing recipients"),
+    ({"entity_metadata": {"notifications": [{"phases": [4]}]}}, "invalid value for notification type"),
+    ({"entity_metadata": {"notifications": [{"phases": [2], "email": {"recipients_email": ["a@b"]}}]}},
+     "invalid value for phase"),
+    ({"labels": {"values": {"a b": "c"}}}, "invalid label key [a b]"),
 ])
 def test_bad_launch_plans(admin, some_workflow, spec, text):
     with Refused(BAD, text):
