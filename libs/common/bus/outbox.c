@@ -11,8 +11,10 @@ enum {
 	DEFAULT_WINDOW = 4096,
 	DEFAULT_RESEND_US = 5000000,
 	DEFAULT_SWEEP_US = 5000000,
+	WINDOW_BYTES = 64 << 20,
 	EVENTS = 16384,
 	TURN = 512,
+	SWEEP_ROWS = 512,
 };
 
 static const struct db_stmt ADD = {
@@ -39,7 +41,7 @@ struct flight {
 };
 
 struct event {
-	enum { SEND, RECEIVED, RESEND } kind;
+	enum { SEND, RECEIVED, RESEND, CONNECTED } kind;
 	struct outbox_row row;
 	struct buf payload; /* a Received */
 	char *subject;
@@ -56,9 +58,11 @@ struct outbox {
 	pthread_t thread;
 	struct u64map *flights;
 	struct flight oldest; /* head of the ring */
+	size_t bytes;         /* of payloads on their way */
 	VEC(int64_t) confirmed;
 	VEC(char *) subjects; /* whose rows are wanted at once */
-	bool left_out;        /* rows did not fit into the window */
+	bool left_out;        /* the table may have rows of any age that are not on their way */
+	bool more;            /* the last sweep found as much as it looked for */
 	struct metric *sent, *resent, *in_flight;
 };
 
@@ -126,10 +130,14 @@ static void link_last(struct outbox *o, struct flight *f)
 	o->oldest.prev = f;
 }
 
+/* Lost ones are sent again; one that cannot be sent at all is for a person to see. */
 static void transmit(struct outbox *o, struct flight *f)
 {
+	static struct log_limit limit;
 	AlulaEnvelope envelope = ALULA_ENVELOPE_INIT;
 	auto_buf struct buf b = {0};
+	struct err err;
+	size_t held;
 
 	envelope.id = f->row.id;
 	envelope.confirm_subject = o->confirm_subject;
@@ -137,14 +145,21 @@ static void transmit(struct outbox *o, struct flight *f)
 	envelope.payload.len = f->row.payload.len;
 	pb_pack_buf(&envelope, &b);
 	f->sent_us = time_mono_us();
-	/* Lost ones are sent again. */
-	bus_send(o->bus, f->row.subject, buf_str(&b), NULL);
+	enum code c = bus_send(o->bus, f->row.subject, buf_str(&b), &err);
+	if (c && c != UNAVAILABLE && log_allow(&limit, 60 * USEC_PER_SEC, &held))
+		log_error("an outbox row cannot be sent", LOG_ERR(&err), LOG_INT("row", f->row.id),
+			  LOG_STR("subject", f->row.subject), LOG_INT("held_back", held));
+}
+
+static bool is_full(const struct outbox *o)
+{
+	return u64map_count(o->flights) >= o->window || o->bytes >= WINDOW_BYTES;
 }
 
 /* The row becomes ours. */
 static void take_row(struct outbox *o, struct outbox_row *row)
 {
-	bool full = u64map_count(o->flights) >= o->window;
+	bool full = is_full(o);
 
 	if (full || u64map_get(o->flights, (uint64_t)row->id)) {
 		o->left_out |= full;
@@ -155,25 +170,26 @@ static void take_row(struct outbox *o, struct outbox_row *row)
 	f->row = *row;
 	u64map_put(o->flights, (uint64_t)row->id, f);
 	link_last(o, f);
+	o->bytes += f->row.payload.len;
 	transmit(o, f);
 	metric_add(o->sent, 1);
 }
 
-static void drop_flight(struct outbox *o, int64_t id)
+static bool drop_flight(struct outbox *o, int64_t id)
 {
 	struct flight *f = u64map_remove(o->flights, (uint64_t)id);
 
 	if (!f)
-		return;
+		return false;
 	unlink_flight(f);
+	o->bytes -= f->row.payload.len;
 	row_clear(&f->row);
 	free(f);
+	return true;
 }
 
-static void resend_old(struct outbox *o)
+static void resend_before(struct outbox *o, int64_t before_us)
 {
-	int64_t before_us = time_mono_us() - o->resend_us;
-
 	for (struct flight *f = o->oldest.next; f != &o->oldest && f->sent_us < before_us; f = o->oldest.next) {
 		unlink_flight(f);
 		link_last(o, f);
@@ -184,9 +200,14 @@ static void resend_old(struct outbox *o)
 
 static void resend_subject(struct outbox *o, const char *subject)
 {
-	for (struct flight *f = o->oldest.next; f != &o->oldest; f = f->next) {
+	int64_t now_us = time_mono_us();
+
+	for (struct flight *f = o->oldest.next, *next; f != &o->oldest && f->sent_us < now_us; f = next) {
+		next = f->next;
 		if (strcmp(f->row.subject, subject) != 0)
 			continue;
+		unlink_flight(f);
+		link_last(o, f);
 		transmit(o, f);
 		metric_add(o->resent, 1);
 	}
@@ -195,8 +216,8 @@ static void resend_subject(struct outbox *o, const char *subject)
 
 /* ---- the table ---- */
 
-/* Rows already deleted with their key (outbox_forget) stay here until they are sent in vain once more and the receiver
- * confirms them; that is harmless and rare. */
+/* A failed one is tried again at the next turn. A row that was deleted with its key (outbox_forget) stays on its way
+ * until it was sent in vain once more and the receiver has confirmed it; that is harmless and rare. */
 static void delete_confirmed(struct outbox *o, struct db *db)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
@@ -228,45 +249,62 @@ static void take_rows(struct outbox *o, struct db_rows *rows)
 	}
 }
 
+/* Take rows that are not on their way, at most SWEEP_ROWS, as payloads may be large. *ret_more: there may be others. */
+static bool look(struct outbox *o, struct db *db, const struct db_stmt *stmt, struct arena *a, struct db_param which,
+		 bool *ret_more)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	size_t flying = u64map_count(o->flights), limit = MIN(o->window - MIN(flying, o->window), SWEEP_ROWS);
+
+	if (limit == 0 || is_full(o) ||
+	    db_query(db, stmt, &rows, NULL, flight_ids(o, a), which, db_i64((int64_t)limit)) != OK)
+		return false;
+	take_rows(o, rows);
+	*ret_more = db_rows_count(rows) == limit;
+	return true;
+}
+
 static void sweep(struct outbox *o, struct db *db)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	int64_t room = (int64_t)(o->window - u64map_count(o->flights)), age_us = o->left_out ? 0 : o->sweep_us;
+	bool all_ages = o->left_out;
 
 	o->next_sweep_us = time_mono_us() + o->sweep_us;
-	if (room <= 0 || db_query(db, &SWEEP, &rows, NULL, flight_ids(o, a), db_i64(age_us), db_i64(room)) != OK)
-		return;
-	o->left_out = false;
-	take_rows(o, rows);
-	o->left_out = db_rows_count(rows) == (size_t)room;
+	o->left_out = o->more = false;
+	if (!look(o, db, &SWEEP, a, db_i64(all_ages ? 0 : o->sweep_us), &o->more) || o->more)
+		o->left_out |= all_ages;
 }
 
 static void sweep_subjects(struct outbox *o, struct db *db)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	struct db_array *subjects = db_array_new(a, db_text(""));
+	bool more = false;
 
 	vec_each (char **, s, &o->subjects) {
 		db_array_add(subjects, db_text(*s));
 		free(*s);
 	}
 	vec_clear(&o->subjects);
-	if (db_query(db, &SWEEP_SUBJECT, &rows, NULL, flight_ids(o, a), db_array(subjects),
-		     db_i64((int64_t)(o->window - u64map_count(o->flights)))) == OK)
-		take_rows(o, rows);
+	if (!look(o, db, &SWEEP_SUBJECT, a, db_array(subjects), &more) || more)
+		o->left_out = true;
+}
+
+static bool half_empty(const struct outbox *o)
+{
+	return u64map_count(o->flights) <= o->window / 2 && o->bytes <= WINDOW_BYTES / 2;
 }
 
 /* Is it worth a connection? */
 static void use_database(struct outbox *o)
 {
 	auto_free(db_give) struct db *db = NULL;
-	bool half_empty = u64map_count(o->flights) < o->window / 2;
-	bool due = time_mono_us() >= o->next_sweep_us || (o->left_out && half_empty);
+	bool due = time_mono_us() >= o->next_sweep_us || ((o->left_out || o->more) && half_empty(o));
 
 	if (!o->confirmed.n && !due && !o->subjects.n)
 		return;
+	if (due)
+		o->more = false; /* should the database not answer, try again later, not at once */
 	if (db_take(o->pool, &db, NULL) != OK)
 		return;
 	delete_confirmed(o, db);
@@ -282,16 +320,19 @@ static void take_received(struct outbox *o, struct str payload)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
 	AlulaReceived *m = NULL;
+	static struct log_limit limit;
 	struct err err;
+	size_t held;
 
 	if (pb_unpack(ALULA_RECEIVED_DESC, payload, a, (void **)&m, &err) != OK) {
-		log_warn("unreadable Received", LOG_ERR(&err));
+		if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+			log_warn("unreadable Received", LOG_ERR(&err), LOG_INT("held_back", held));
 		return;
 	}
-	for (size_t i = 0; i < m->n_ids; i++) {
-		drop_flight(o, m->ids[i]);
-		vec_push(&o->confirmed, m->ids[i]);
-	}
+	/* Only what was on its way: nobody else can confirm a row. */
+	for (size_t i = 0; i < m->n_ids; i++)
+		if (drop_flight(o, m->ids[i]))
+			vec_push(&o->confirmed, m->ids[i]);
 }
 
 static void event_free(struct event *e)
@@ -307,6 +348,7 @@ static void take_event(struct outbox *o, struct event *e)
 	case SEND: take_row(o, &e->row); break;
 	case RECEIVED: take_received(o, buf_str(&e->payload)); break;
 	case RESEND: resend_subject(o, e->subject); break;
+	case CONNECTED: resend_before(o, time_mono_us()); break;
 	}
 	event_free(e);
 }
@@ -315,15 +357,16 @@ static void *outbox_thread(void *arg)
 {
 	struct outbox *o = arg;
 	struct event *events[TURN];
+	int64_t turn_us = MIN(o->resend_us, o->sweep_us) / 4;
 
 	pthread_setname_np(pthread_self(), "outbox");
 	for (;;) {
-		size_t n = queue_pop(o->events, (void **)events, TURN, MIN(o->resend_us, o->sweep_us) / 4);
+		size_t n = queue_pop(o->events, (void **)events, TURN, o->more && half_empty(o) ? 0 : turn_us);
 		if (n == 0 && queue_closed(o->events))
 			return NULL;
 		for (size_t i = 0; i < n; i++)
 			take_event(o, events[i]);
-		resend_old(o);
+		resend_before(o, time_mono_us() - o->resend_us);
 		use_database(o);
 		metric_set(o->in_flight, (int64_t)u64map_count(o->flights));
 	}
@@ -370,6 +413,17 @@ static void on_received(const char *subject, struct str payload, void *arg)
 		event_free(e);
 }
 
+/* What was under way is lost. Must not wait: when there is no room, rows are sent again in their time. */
+static void on_connected(void *arg)
+{
+	struct outbox *o = arg;
+	struct event *e = x_calloc(1, sizeof *e);
+
+	e->kind = CONNECTED;
+	if (!queue_try_push(o->events, e))
+		event_free(e);
+}
+
 struct outbox *outbox_new(const struct outbox_options *options)
 {
 	struct outbox *o = x_calloc(1, sizeof *o);
@@ -393,7 +447,7 @@ struct outbox *outbox_new(const struct outbox_options *options)
 	}
 	snprintf(o->confirm_subject, sizeof o->confirm_subject, "alula.received.%016llx",
 		 (unsigned long long)random_u64());
-	o->listener = bus_listen(o->bus, o->confirm_subject, NULL, on_received, NULL, o);
+	o->listener = bus_listen(o->bus, o->confirm_subject, NULL, on_received, on_connected, o);
 	pthread_create(&o->thread, NULL, outbox_thread, o);
 	return o;
 }

@@ -1,4 +1,5 @@
-/* Outbox: rows that a transaction leaves to be sent, sent until the receiver confirms its own commit.
+/* Outbox: rows that a transaction leaves to be sent, sent until the receiver confirms its own commit. Any number of
+ * processes may share a table.
  *
  * The service's schema holds
  *   outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key bigint NOT NULL, subject text NOT NULL,
@@ -6,7 +7,8 @@
  * A row goes out as alula.Envelope{id, confirm_subject, payload} and is deleted once its receiver has confirmed it. Row
  * order is not commit order, so there is no cursor over ids: a transaction's rows are handed over in memory after its
  * commit, and what nobody in this process knows (a crash, a full window, another daemon) is found by a slow sweep.
- * Receivers may get a row several times, from several daemons. At most `window` rows are on their way at once.
+ * Receivers may get a row several times, from several daemons; a confirm counts only for rows that this process has on
+ * their way. At most `window` rows and 64 MiB are on their way at once, and all are sent again after a reconnect.
  *
  *   struct outbox_rows rows = {0};
  *   … outbox_add(db, &rows, key, subject, payload, err) … db_commit …
@@ -51,7 +53,8 @@ enum code outbox_forget(struct db *db, const int64_t *keys, size_t n, struct err
 
 struct outbox *outbox_new(const struct outbox_options *options); /* listens on its confirm subject, starts its thread */
 void outbox_free(struct outbox *o);
-/* The transaction of these rows has committed. Takes what is in `rows`. From any thread. */
+/* The transaction of these rows has committed. Takes what is in `rows`. From any thread; waits while very many rows
+ * wait to be sent. */
 void outbox_send(struct outbox *o, struct outbox_rows *rows);
 /* A receiver has started or changed: send everything unconfirmed on this subject now. From any thread. */
 void outbox_resend(struct outbox *o, const char *subject);
