@@ -1,0 +1,15 @@
+"""`client`: flytekit's client on the session's stack."""
+import pytest
+
+from flyte_client import Client
+
+
+@pytest.fixture(scope="session")
+def client(stack):
+    return Client(stack)
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A directory that tasks write to."""
+    return str(tmp_path)
