@@ -210,14 +210,17 @@ static void fold_records(struct fold *f, const record_list *records)
 	}
 }
 
-/* No command of an execution that is over is needed any more. (A begun one may still have an abort on its way.) */
+/* Propeller has the start of an execution that it has begun, and needs no abort (minus the key) of one that is over. */
 static enum code forget_commands(struct fold *f, struct db *db, struct err *err)
 {
 	VEC(int64_t) keys = {0};
 
-	vec_each (struct execution_row **, x, &f->executions)
-		if ((*x)->known && (*x)->over)
+	vec_each (struct execution_row **, x, &f->executions) {
+		if ((*x)->known && (*x)->read_seq == 0 && (*x)->seq > 0)
 			vec_push(&keys, (*x)->key);
+		if ((*x)->known && (*x)->over)
+			vec_push(&keys, -(*x)->key);
+	}
 	enum code c = outbox_forget(db, keys.at, keys.n, err);
 	vec_free(&keys);
 	return c;

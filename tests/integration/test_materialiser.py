@@ -295,6 +295,9 @@ def test_abort_waits_for_its_event(execution):
     execution.wait_confirmed(3)
     c = execution.closure()
     assert c.phase == Phase.ABORTED and c.abort_metadata.cause == "enough"
+    execution.send(execution.record(4, last=True))
+    execution.wait_confirmed(4)
+    assert execution.stack.sql("SELECT count(*) FROM admin.outbox WHERE abs(key) = %s", execution.key) == [(0,)]
 
 
 def test_batches_in_the_store(execution):
