@@ -23,7 +23,7 @@ const struct config_key admin_keys[] = {
 	{.path = "server.dataProxy.workers", .type = CONFIG_INT, .default_value = "4", .min = 1, .max = 1024,
 	 AT(data_proxy_workers), .text = "gRPC handlers of the data proxy that run at once."},
 	{.path = "server.dataProxy.maxOpenConnections", .type = CONFIG_INT, .default_value = "8", .min = 1, .max = 1000,
-	 AT(data_proxy_connections), .text = "Database connections of the data proxy and of what materialises events."},
+	 AT(data_proxy_connections), .text = "Database connections of the data proxy; what materialises events has its own."},
 	{.path = "server.dataProxy.upload.maxExpiresIn", .type = CONFIG_DURATION, .default_value = "1h", .min = 1000000,
 	 .max = INT64_MAX, AT(upload_max_expires_us), .text = "How long a URL for uploads lasts at most."},
 	{.path = "server.dataProxy.upload.defaultFileNameLength", .type = CONFIG_INT, .default_value = "20", .min = 1,
