@@ -328,7 +328,9 @@ static enum code admin_list_active_launch_plans(struct request *rq, const AdminA
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (c)
 		return c;
-	list_where_scope(&l, "t", in->project, in->domain);
+	/* Plain columns: the index of active plans has them. */
+	list_where(&l, "t.project", db_text(in->project));
+	list_where(&l, "t.domain", db_text(in->domain));
 	list_where_sql(&l, "t.state = 1");
 	c = list_run(&l, db, in->limit, in->token, &rows, &token, err);
 	return c ? c : fill_plans(rq, rows, token, ret, err);
