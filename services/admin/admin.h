@@ -67,6 +67,7 @@ extern const struct api_binding admin_task_rpcs[];
 extern const struct api_binding admin_workflow_rpcs[];
 extern const struct api_binding admin_launch_plan_rpcs[];
 extern const struct api_binding admin_named_entity_rpcs[];
+extern const struct api_binding admin_attributes_rpcs[];
 extern const struct api_binding admin_execution_create_rpcs[];
 extern const struct api_binding admin_execution_rpcs[];
 extern const struct api_binding admin_node_execution_rpcs[];
