@@ -7,7 +7,8 @@
  *
  * Statements are prepared on a connection when first used there. No SQL is put together from outside text.
  * Errors: UNAVAILABLE (no connection; the next take reconnects), ALREADY_EXISTS (unique violation, 23505),
- * FAILED_PRECONDITION (foreign key, check), ABORTED (serialization, deadlock, admin shutdown: worth a retry),
+ * FAILED_PRECONDITION (foreign key, check, not null), ABORTED (serialization, deadlock, lock timeout: worth a retry),
+ * INVALID_ARGUMENT (data exceptions), DEADLINE_EXCEEDED (statement timeout), RESOURCE_EXHAUSTED (disk or memory full),
  * INTERNAL with Postgres' own message otherwise. */
 #pragma once
 #include <stdbool.h>
@@ -111,7 +112,7 @@ enum code db_copy_row(struct db *db, size_t n, const struct db_param *values, st
 enum code db_copy_finish(struct db *db, struct err *err);
 
 /* Migrations: files services/<name>/migrations/NNN_what.sql, embedded by the build (<name>_migrations). Applied in
- * order under an advisory lock, each in a transaction, remembered with checksum in <schema>.migrations. Errors:
+ * order under an advisory lock, all in one transaction, remembered with checksum in <schema>.migrations. Errors:
  * FAILED_PRECONDITION when an applied file has changed since, or the schema is newer than this binary. */
 struct db_migration {
 	const char *name; /* "001_init"; NULL ends the table */

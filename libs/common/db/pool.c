@@ -34,10 +34,17 @@ struct db_pool *db_pool_new(const struct db_pool_options *o)
 
 static void db_close(struct db *db)
 {
+	void *prepared;
+	size_t it = 0;
+
 	PQfinish(db->conn);
+	while (map_next(db->prepared, &it, NULL, &prepared))
+		free(prepared);
 	map_free(db->prepared);
-	for (size_t i = 0; i < db->texts.n; i++)
-		free(db->texts.at[i].sql);
+	vec_each (struct text_statement *, t, &db->texts) {
+		free(t->sql);
+		free(t->prepared);
+	}
 	vec_free(&db->texts);
 	free(db);
 }
@@ -78,8 +85,10 @@ static enum code set_search_path(struct db *db, const char *schema, struct err *
 static enum code connect_new(struct db_pool *p, struct db **ret, struct err *err)
 {
 	struct db *db = x_calloc(1, sizeof *db);
-	const char *keys[] = {"dbname", "connect_timeout", "client_encoding", NULL};
-	const char *values[] = {p->dsn, "10", "UTF8", NULL};
+	/* What comes before dbname is for the DSN to change. */
+	const char *keys[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
+			      "dbname",          "client_encoding",  NULL};
+	const char *values[] = {"10", "30000", p->schema ? p->schema : "alula", p->dsn, "UTF8", NULL};
 
 	db->pool = p;
 	db->prepared = map_new();

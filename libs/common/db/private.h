@@ -29,16 +29,23 @@ enum {
 /* 2000-01-01 in µs since 1970: where Postgres counts from. */
 #define PG_EPOCH_US (INT64_C(946684800) * USEC_PER_SEC)
 
+/* A statement on one connection, with its parameters' types as they were prepared. */
+struct prepared {
+	size_t n;
+	uint32_t types[];
+};
+
 struct text_statement {
 	char *sql;
 	uint64_t used; /* tick of the last use */
 	char name[24];
+	struct prepared *prepared;
 };
 
 struct db {
 	struct db_pool *pool;
 	PGconn *conn;
-	struct map *prepared; /* statement name -> itself */
+	struct map *prepared; /* statement name -> struct prepared */
 	VEC(struct text_statement) texts;
 	uint64_t ticks;
 	bool broken;

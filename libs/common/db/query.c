@@ -27,7 +27,8 @@ enum code db_fail(struct db *db, const PGresult *r, const char *what, struct err
 	for (size_t i = 0; state && code == INTERNAL && i < ARRAY_SIZE(STATES); i++)
 		if (strncmp(state, STATES[i].state, strlen(STATES[i].state)) == 0)
 			code = STATES[i].code;
-	if (code == UNAVAILABLE)
+	/* 0A000: a migration has changed the columns behind a prepared statement. */
+	if (code == UNAVAILABLE || (state && strcmp(state, "0A000") == 0))
 		db->broken = true;
 	return err_set(err, code, "database: %s: %.*s", what, STR_ARG(text));
 }
@@ -76,14 +77,66 @@ static void pack_params(struct packed *k, size_t n, const struct db_param *param
 		k->values[i] = params[i].kind == DB_NULL ? NULL : buf_text(&k->bytes) + k->offsets[i];
 }
 
+/* A NULL has no type, so the server infers one, which need not be that of a later value. */
+static enum code learn_types(struct db *db, const char *name, struct prepared *p, struct err *err)
+{
+	PGresult *r = PQdescribePrepared(db->conn, name);
+	enum code c = PQresultStatus(r) == PGRES_COMMAND_OK ? OK : db_fail(db, r, name, err);
+
+	for (size_t i = 0; !c && i < p->n; i++)
+		p->types[i] = PQparamtype(r, (int)i);
+	PQclear(r);
+	return c;
+}
+
 static enum code prepare(struct db *db, const char *name, const char *sql, const struct packed *k, size_t n,
-			 struct err *err)
+			 struct prepared **ret, struct err *err)
 {
 	PGresult *r = PQprepare(db->conn, name, sql, (int)n, k->types);
 	enum code c = PQresultStatus(r) == PGRES_COMMAND_OK ? OK : db_fail(db, r, name, err);
+	struct prepared *p = x_calloc(1, sizeof *p + n * sizeof *p->types);
+	bool all = true;
 
 	PQclear(r);
-	return c;
+	p->n = n;
+	for (size_t i = 0; i < n; i++) {
+		p->types[i] = k->types[i];
+		all = all && k->types[i];
+	}
+	if (!c && !all)
+		c = learn_types(db, name, p, err);
+	if (c) {
+		free(p);
+		return c;
+	}
+	*ret = p;
+	return OK;
+}
+
+static bool fits(const struct prepared *p, const struct packed *k, size_t n)
+{
+	for (size_t i = 0; i < n && i < p->n; i++)
+		if (k->types[i] && k->types[i] != p->types[i])
+			return false;
+	return true;
+}
+
+/* Prepare at the first use, and anew when the values are of other types than those that it was prepared for. *at is
+ * NULL while it isn't prepared. */
+static enum code ensure_prepared(struct db *db, struct prepared **at, const char *name, const char *sql,
+				 const struct packed *k, size_t n, struct err *err)
+{
+	if (*at && fits(*at, k, n))
+		return OK;
+	if (*at) {
+		auto_mem char *drop = x_printf("DEALLOCATE \"%s\"", name);
+		enum code c = db_simple(db, drop, err);
+		if (c)
+			return c;
+		free(*at);
+		*at = NULL;
+	}
+	return prepare(db, name, sql, k, n, at, err);
 }
 
 static void note_time(struct db *db, const char *name, int64_t start_us)
@@ -119,15 +172,16 @@ static enum code run_prepared(struct db *db, const char *name, const struct pack
 static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params, PGresult **ret,
 		     struct err *err)
 {
+	struct str name = str_of(stmt->name);
+	struct prepared *prepared = map_get(db->prepared, name), *before = prepared;
 	struct packed k = {0};
-	enum code c = OK;
 
 	pack_params(&k, n, params);
-	if (!map_get(db->prepared, str_of(stmt->name))) {
-		c = prepare(db, stmt->name, stmt->sql, &k, n, err);
-		if (!c)
-			map_put(db->prepared, str_of(stmt->name), (void *)stmt);
-	}
+	enum code c = ensure_prepared(db, &prepared, stmt->name, stmt->sql, &k, n, err);
+	if (prepared && prepared != before)
+		map_put(db->prepared, name, prepared);
+	else if (!prepared && before)
+		map_remove(db->prepared, name);
 	if (!c)
 		c = run_prepared(db, stmt->name, &k, n, ret, err);
 	buf_clear(&k.bytes);
@@ -192,10 +246,13 @@ static struct text_statement *new_text(struct db *db, const char *sql)
 			if (p->used < t->used)
 				t = p;
 		auto_mem char *drop = x_printf("DEALLOCATE %s", t->name);
-		db_simple(db, drop, NULL);
+		if (t->prepared)
+			db_simple(db, drop, NULL);
+		free(t->prepared);
 		free(t->sql);
 	}
 	t->sql = x_strdup(sql);
+	t->prepared = NULL;
 	snprintf(t->name, sizeof t->name, "text_%llu", (unsigned long long)++db->ticks);
 	return t;
 }
@@ -205,21 +262,17 @@ enum code db_query_text(struct db *db, const char *sql, size_t n, const struct d
 {
 	struct text_statement *t = find_text(db, sql);
 	struct packed k = {0};
-	enum code c = OK;
 	PGresult *r;
 
 	pack_params(&k, n, params);
-	if (!t) {
+	if (!t)
 		t = new_text(db, sql);
-		c = prepare(db, t->name, sql, &k, n, err);
-	}
 	t->used = ++db->ticks;
+	enum code c = ensure_prepared(db, &t->prepared, t->name, sql, &k, n, err);
 	if (!c)
 		c = run_prepared(db, t->name, &k, n, &r, err);
 	if (!c)
 		rows_from(r, ret);
-	else if (c != UNAVAILABLE)
-		t->used = 0;
 	buf_clear(&k.bytes);
 	free(k.memory);
 	return c;

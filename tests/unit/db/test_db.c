@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "../servers.h"
 #include "base/base.h"
@@ -232,6 +233,112 @@ static void test_text_statements(void **state)
 	}
 }
 
+/* A NULL has no type: the one that the server infers must not garble a later value of another. */
+static void test_null_first(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	struct err err;
+	static const struct db_stmt stmt = {"null_first", "INSERT INTO t (id, small) VALUES ($1, $2)"};
+	static const struct db_stmt small = {"small", "SELECT small FROM t WHERE id = $1"};
+	const char *text = "SELECT $1 + 1::integer";
+
+	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i64(300), db_null()), OK);
+	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i64(301), db_i64(77)), OK);
+	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i64(302), db_null()), OK);
+	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i32(303), db_i32(78)), OK);
+	for (int i = 300; i < 304; i++) {
+		auto_free(db_rows_free) struct db_rows *r = NULL;
+		static const int expected[] = {0, 77, 0, 78};
+		assert_int_equal(db_query(db, &small, &r, &err, db_i64(i)), OK);
+		assert_int_equal(db_get_i64(r, 0, 0), expected[i - 300]);
+		assert_int_equal(db_is_null(r, 0, 0), expected[i - 300] == 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		auto_free(db_rows_free) struct db_rows *r = NULL;
+		struct db_param param = i == 1 ? db_i64(INT64_C(1) << 40) : db_null();
+		assert_int_equal(db_query_text(db, text, 1, &param, &r, &err), OK);
+		assert_true(i == 1 ? db_get_i64(r, 0, 0) == (INT64_C(1) << 40) + 1 : db_is_null(r, 0, 0));
+	}
+}
+
+/* What could not be prepared is prepared anew, when its table is there. */
+static void test_prepared_too_early(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *db = take_db();
+	struct err err;
+	static const struct db_stmt create = {"create_late", "CREATE TABLE late (a integer)"};
+	static const struct db_stmt alter = {"alter_late", "ALTER TABLE late ALTER a TYPE bigint"};
+	static const struct db_stmt read = {"read_late", "SELECT * FROM late"};
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+
+	assert_int_equal(db_query_text(db, "SELECT a FROM late", 0, NULL, &r, &err), INTERNAL);
+	assert_int_equal(db_query(db, &read, &r, &err), INTERNAL);
+	assert_int_equal(db_exec(db, &create, NULL, &err), OK);
+	assert_int_equal(db_query_text(db, "SELECT a FROM late", 0, NULL, &r, &err), OK);
+	db_rows_free(take(r));
+	assert_int_equal(db_query(db, &read, &r, &err), OK);
+	db_rows_free(take(r));
+	/* A migration changes the columns behind a prepared statement: not for ever. */
+	assert_int_equal(db_exec(db, &alter, NULL, &err), OK);
+	assert_int_equal(db_query(db, &read, &r, &err), INTERNAL);
+	db_give(db);
+	db = take_db();
+	assert_int_equal(db_query(db, &read, &r, &err), OK);
+}
+
+static void test_give_back_in_copy(void **state)
+{
+	(void)state;
+	struct err err;
+	struct db *db = take_db();
+	struct db_param row[] = {db_i64(400), db_null()};
+
+	assert_int_equal(db_copy_start(db, "COPY t (id, name) FROM STDIN BINARY", &err), OK);
+	assert_int_equal(db_copy_row(db, 2, row, &err), OK);
+	db_give(db);
+	for (int i = 0; i < 4; i++) {
+		db = take_db();
+		auto_free(db_rows_free) struct db_rows *r = NULL;
+		assert_int_equal(db_query(db, &BY_ID, &r, &err, db_i64(400)), OK);
+		assert_int_equal(db_rows_count(r), 0);
+		db_give(db);
+	}
+}
+
+static void *lock_other_way(void *arg)
+{
+	struct db *db = arg;
+	static const struct db_stmt lock = {"lock_row", "UPDATE t SET name = 'x' WHERE id = $1"};
+
+	usleep(50000);
+	return (void *)(intptr_t)db_exec(db, &lock, NULL, NULL, db_i64(500));
+}
+
+static void test_deadlock_is_aborted(void **state)
+{
+	(void)state;
+	auto_free(db_give) struct db *a = take_db(), *b = take_db();
+	static const struct db_stmt lock = {"lock_row", "UPDATE t SET name = 'x' WHERE id = $1"};
+	struct err err;
+	pthread_t thread;
+	void *other;
+
+	assert_int_equal(db_exec(a, &INSERT, NULL, &err, ROW(500)), OK);
+	assert_int_equal(db_exec(a, &INSERT, NULL, &err, ROW(501)), OK);
+	assert_int_equal(db_begin(a, &err), OK);
+	assert_int_equal(db_begin(b, &err), OK);
+	assert_int_equal(db_exec(a, &lock, NULL, &err, db_i64(500)), OK);
+	assert_int_equal(db_exec(b, &lock, NULL, &err, db_i64(501)), OK);
+	pthread_create(&thread, NULL, lock_other_way, b);
+	enum code mine = db_exec(a, &lock, NULL, &err, db_i64(501));
+	db_rollback(a);
+	pthread_join(thread, &other);
+	assert_true((mine == ABORTED) != ((intptr_t)other == ABORTED));
+	assert_true(mine == OK || (intptr_t)other == OK);
+}
+
 static void test_pool_is_bounded(void **state)
 {
 	(void)state;
@@ -315,6 +422,10 @@ int main(void)
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_text_statements),
+		cmocka_unit_test(test_null_first),
+		cmocka_unit_test(test_prepared_too_early),
+		cmocka_unit_test(test_give_back_in_copy),
+		cmocka_unit_test(test_deadlock_is_aborted),
 		cmocka_unit_test(test_pool_is_bounded),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_migrations),
