@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "data_proxy.h"
 #include "execution.h"
+#include "flyte/shard.h"
 #include "flyteidl/service/admin.h"
 #include "flyteidl/service/auth.h"
 #include "flyteidl/service/dataproxy.h"
@@ -93,7 +94,9 @@ static enum code open_database(struct admin *admin, struct err *err)
 		return c;
 
 	admin->db = open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db");
-	admin->data_db = open_pool(admin, buf_text(&dsn), config->data_proxy_connections, "flyte:admin:data_db");
+	/* Each lane of events keeps a connection for itself. */
+	admin->data_db =
+		open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db");
 	c = db_migrate(admin->db, admin_migrations, err);
 	return c ? c : admin_seed_projects(admin, err);
 }
