@@ -1,4 +1,5 @@
 /* Bindings: made into expressions once a workflow, resolved to values once a node. */
+#include "engine/msgpack.h"
 #include "engine/private.h"
 #include "pb/pb.h"
 
@@ -148,17 +149,60 @@ static const CoreLiteral *attribute(const CoreLiteral *literal, const CorePromis
 	return NULL;
 }
 
-/* Attributes of lists and maps that the engine has; not of dataclasses (msgpack) nor of what lies in the store. */
+static const CoreBinary *msgpack_of(const CoreLiteral *l)
+{
+	bool binary = l->value_case == CORE_LITERAL_VALUE_SCALAR && l->scalar->value_case == CORE_SCALAR_VALUE_BINARY;
+
+	return binary && strcmp(l->scalar->binary->tag, "msgpack") == 0 ? l->scalar->binary : NULL;
+}
+
+/* What a dataclass or dict has at the end of the path; in r->a. */
+static const CoreLiteral *packed_attribute(struct resolving *r, const CoreBinary *b,
+					   const CorePromiseAttribute *const *path, size_t n)
+{
+	struct str value = {(const char *)b->value.data, b->value.len};
+
+	for (size_t i = 0; i < n; i++) {
+		bool key = path[i]->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE;
+		if (key ? !msgpack_key(value, path[i]->string_value, &value)
+			: !msgpack_item(value, path[i]->int_value, &value))
+			return NULL;
+	}
+	r->source = NULL;
+	r->composed = true;
+	return msgpack_literal(r->a, value);
+}
+
+static const char *path_text(struct arena *a, const struct expr *e)
+{
+	const char *text = "";
+
+	for (uint32_t i = 0; i < e->n; i++) {
+		const CorePromiseAttribute *step = e->promise.path[i];
+		text = step->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE
+			       ? arena_printf(a, "%s[%s]", text, step->string_value)
+			       : arena_printf(a, "%s[%d]", text, step->int_value);
+	}
+	return text;
+}
+
+/* Attributes of what the engine has; not of what lies in the store. */
 static bool follow_path(struct resolving *r, const struct expr *e, struct value_ref *v)
 {
-	for (uint32_t i = 0; v->literal && i < e->n; i++)
-		v->literal = attribute(v->literal, e->promise.path[i]);
+	bool stored = !v->literal;
+	const CoreBinary *packed = NULL;
+
+	for (uint32_t i = 0; v->literal && !packed && i < e->n; i++) {
+		packed = msgpack_of(v->literal);
+		v->literal = packed ? packed_attribute(r, packed, e->promise.path + i, e->n - i)
+				    : attribute(v->literal, e->promise.path[i]);
+	}
 	if (v->literal)
 		return true;
-	r->error = arena_printf(r->a,
-				"failed at Node[%s]. PromiseAttributeResolveError: attributes of output [%s] "
-				"cannot be resolved: only lists and maps that lie inline are supported yet",
-				r->x->wf->nodes[e->promise.node].id, e->promise.var);
+	r->error = arena_printf(
+		r->a, "failed at Node[%s]. PromiseAttributeResolveError: attribute %s of output [%s] %s",
+		r->x->wf->nodes[e->promise.node].id, path_text(r->a, e), e->promise.var,
+		stored ? "cannot be read: the value lies in the store, which is not supported yet" : "does not exist");
 	return false;
 }
 
