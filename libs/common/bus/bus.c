@@ -293,6 +293,15 @@ static bool pause_for(struct bus *b, int64_t us)
 	return go_on;
 }
 
+static void log_away(struct bus *b)
+{
+	static struct log_limit limit;
+	size_t held;
+
+	if (log_allow(&limit, 60 * USEC_PER_SEC, &held))
+		log_warn("the bus is away", LOG_STR("error", b->last_error), LOG_INT("held_back", held));
+}
+
 static void *bus_thread(void *arg)
 {
 	struct bus *b = arg;
@@ -303,11 +312,13 @@ static void *bus_thread(void *arg)
 	do {
 		l = link_new(b);
 		if (!l) {
+			log_away(b);
 			pause_us = MIN(pause_us * 2, MAX_PAUSE_US);
 			continue;
 		}
 		pause_us = FIRST_PAUSE_US / 2;
 		install(b, l);
+		log_info("connected to the bus");
 		keep(b);
 	} while (pause_for(b, pause_us));
 	return NULL;
