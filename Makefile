@@ -29,6 +29,7 @@ include mk/deps.mk
 include mk/test.mk
 include mk/lint.mk
 include mk/local.mk
+include mk/bench.mk
 include mk/demo.mk
 include mk/install.mk
 

@@ -1,0 +1,39 @@
+/* The bench driver: every case is a command that prints one number; tools/bench makes the table.
+ * Cases over the API send what they send as protobuf's JSON form, turned into messages before the clock starts. */
+#pragma once
+#include <pthread.h>
+
+#include "base/base.h"
+#include "rpc/rpc.h"
+
+enum { CALL_TIMEOUT_US = 60000000 };
+
+/* What cannot go on ends the program with a line on stderr. */
+void fail(const char *what, const struct err *err) __attribute__((noreturn));
+
+/* ---- client.c ---- */
+
+struct rpc_channel *connect_to(const char *address);
+const struct pb_method *admin_method(const char *name);
+/* JSON into the method's request. */
+void *request_of(const struct pb_method *m, struct arena *a, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Call and get the response, or fail. */
+void *call(struct rpc_channel *c, const struct pb_method *m, const void *in, struct arena *a);
+/* Run fn(arg, index) on n threads, until all have returned. */
+void on_threads(int n, void (*fn)(void *arg, int index), void *arg);
+
+/* ---- register.c ---- */
+
+/* A workflow of n echo nodes with a launch plan of the same name; ret holds 64 bytes. */
+void register_workflow(struct rpc_channel *c, bool chain, int n, char *ret_name);
+
+/* ---- cases: seconds, or how many a second ---- */
+
+double run_one(const char *address, bool chain, int n, int runs); /* median */
+double run_many(const char *address, int n, int threads);
+double get_execution(const char *address, int seconds);
+double get_version(const char *address, int threads, int seconds);
+double commits(const char *dsn, int connections, int seconds);
+double rows(const char *dsn, int batch, int seconds);
+double publishes(const char *url, int bytes, int seconds);

@@ -1,0 +1,244 @@
+/* Executions from CreateExecution until the API shows that they have succeeded. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "flyteidl/admin/execution.h"
+#include "flyteidl/admin/node_execution.h"
+#include "pb/pb.h"
+
+#define WHERE "\"project\":\"flytesnacks\",\"domain\":\"development\""
+
+enum { LOOK_US = 3000, PAGE = 500, PAGE_LOOK_US = 20000 };
+
+static void *creation(struct arena *a, const char *plan, const char *name)
+{
+	return request_of(admin_method("CreateExecution"), a,
+			  "{" WHERE ",\"name\":\"%s\",\"spec\":{\"launchPlan\":{\"resourceType\":\"LAUNCH_PLAN\"," WHERE
+			  ",\"name\":\"%s\",\"version\":\"v1\"},\"maxParallelism\":100000},"
+			  "\"inputs\":{\"literals\":{\"x\":{\"scalar\":{\"primitive\":{\"integer\":\"7\"}}}}}}",
+			  name, plan);
+}
+
+static void check_phase(const AdminExecution *x)
+{
+	struct err err;
+	CoreWorkflowExecutionPhase phase = x->closure->phase;
+
+	if (phase == CORE_WORKFLOW_EXECUTION_PHASE_FAILED || phase == CORE_WORKFLOW_EXECUTION_PHASE_ABORTED) {
+		err_set(&err, INTERNAL, "ended in phase %d", phase);
+		fail(x->id->name, &err);
+	}
+}
+
+static void wait_succeeded(struct rpc_channel *c, const char *name)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("GetExecution");
+
+	for (;;) {
+		AdminExecution *x = call(c, m, request_of(m, a, "{\"id\":{" WHERE ",\"name\":\"%s\"}}", name), a);
+		if (x->closure->phase == CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED)
+			return;
+		check_phase(x);
+		arena_reset(a);
+		usleep(LOOK_US);
+	}
+}
+
+/* The API must show all n nodes as succeeded (beside start and end). */
+static void check_nodes(struct rpc_channel *c, const char *name, int n)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("ListNodeExecutions");
+	const char *token = "";
+	int found = 0;
+	struct err err;
+
+	do {
+		AdminNodeExecutionList *page =
+			call(c, m,
+			     request_of(m, a,
+					"{\"workflowExecutionId\":{" WHERE ",\"name\":\"%s\"},\"limit\":1000,"
+					"\"token\":\"%s\",\"filters\":\"eq(phase,SUCCEEDED)\"}",
+					name, token),
+			     a);
+		for (size_t i = 0; i < page->n_node_executions; i++)
+			found += page->node_executions[i]->id->node_id[0] == 'n';
+		token = page->token;
+	} while (*token);
+	if (found == n)
+		return;
+	err_set(&err, DATA_LOSS, "%d of %d nodes are shown as succeeded", found, n);
+	fail(name, &err);
+}
+
+static double run_once(struct rpc_channel *c, const char *plan, int n)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	char name[24];
+
+	snprintf(name, sizeof name, "b%016llx", (unsigned long long)random_u64());
+	void *in = creation(a, plan, name);
+	int64_t start_us = time_mono_us();
+	call(c, admin_method("CreateExecution"), in, a);
+	wait_succeeded(c, name);
+	double seconds = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
+	check_nodes(c, name, n);
+	return seconds;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double run_one(const char *address, bool chain, int n, int runs)
+{
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
+	double *seconds = x_calloc((size_t)runs, sizeof *seconds);
+	char plan[64];
+
+	register_workflow(c, chain, n, plan);
+	for (int i = 0; i < runs; i++)
+		seconds[i] = run_once(c, plan, n);
+	qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+	double median = seconds[runs / 2];
+	free(seconds);
+	return median;
+}
+
+/* ---- many small ones ---- */
+
+struct many {
+	const char *address, *plan;
+	int n, threads;
+};
+
+/* Each thread has a connection of its own, as clients have. */
+static void create_share(void *arg, int index)
+{
+	struct many *x = arg;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(x->address);
+
+	for (int i = index; i < x->n; i += x->threads) {
+		call(c, admin_method("CreateExecution"), creation(a, x->plan, ""), a);
+		arena_reset(a);
+	}
+}
+
+static bool page_succeeded(const AdminExecutionList *page)
+{
+	for (size_t i = 0; i < page->n_executions; i++) {
+		check_phase(page->executions[i]);
+		if (page->executions[i]->closure->phase != CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED)
+			return false;
+	}
+	return true;
+}
+
+/* Page by page from the oldest; a page is asked for again until all of it has succeeded. */
+static int list_succeeded(struct rpc_channel *c, const char *plan)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("ListExecutions");
+	char *token = x_strdup("");
+	int found = 0;
+
+	do {
+		AdminExecutionList *page =
+			call(c, m,
+			     request_of(m, a,
+					"{\"id\":{" WHERE "},\"limit\":%d,\"token\":\"%s\",\"filters\":"
+					"\"eq(launch_plan.name,%s)\",\"sortBy\":{\"key\":\"created_at\","
+					"\"direction\":\"ASCENDING\"}}",
+					PAGE, token, plan),
+			     a);
+		if (page_succeeded(page)) {
+			found += (int)page->n_executions;
+			free(token);
+			token = x_strdup(page->token);
+			if (!*token)
+				break;
+		} else {
+			usleep(PAGE_LOOK_US);
+		}
+		arena_reset(a);
+	} while (true);
+	free(token);
+	return found;
+}
+
+double run_many(const char *address, int n, int threads)
+{
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
+	char plan[64];
+	struct err err;
+
+	register_workflow(c, true, 1, plan);
+	int64_t start_us = time_mono_us();
+	on_threads(threads, create_share, &(struct many){address, plan, n, threads});
+	double created = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
+	int found = list_succeeded(c, plan);
+	double seconds = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
+	if (found != n) {
+		err_set(&err, DATA_LOSS, "%d of %d executions are listed", found, n);
+		fail(plan, &err);
+	}
+	fprintf(stderr, "created at %.0f/s\n", n / created);
+	return n / seconds;
+}
+
+/* ---- reading ---- */
+
+double get_execution(const char *address, int seconds)
+{
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
+	auto_free(arena_free) struct arena *a = arena_new(0), *answers = arena_new(0);
+	const struct pb_method *m = admin_method("GetExecution");
+	char plan[64], name[24];
+	long n = 0;
+
+	register_workflow(c, true, 1, plan);
+	snprintf(name, sizeof name, "b%016llx", (unsigned long long)random_u64());
+	call(c, admin_method("CreateExecution"), creation(a, plan, name), a);
+	wait_succeeded(c, name);
+	void *in = request_of(m, a, "{\"id\":{" WHERE ",\"name\":\"%s\"}}", name);
+	for (int64_t until_us = time_mono_us() + seconds * USEC_PER_SEC; time_mono_us() < until_us; n++) {
+		call(c, m, in, answers);
+		arena_reset(answers);
+	}
+	return (double)n / seconds;
+}
+
+struct empty_calls {
+	const char *address;
+	int64_t until_us;
+	_Atomic long n;
+};
+
+static void call_version(void *arg, int index)
+{
+	struct empty_calls *x = arg;
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(x->address);
+	auto_free(arena_free) struct arena *a = arena_new(0), *answers = arena_new(0);
+	const struct pb_method *m = admin_method("GetVersion");
+	void *in = pb_new(a, m->in);
+
+	(void)index;
+	for (; time_mono_us() < x->until_us; x->n++) {
+		call(c, m, in, answers);
+		arena_reset(answers);
+	}
+}
+
+double get_version(const char *address, int threads, int seconds)
+{
+	struct empty_calls x = {.address = address, .until_us = time_mono_us() + seconds * USEC_PER_SEC};
+
+	on_threads(threads, call_version, &x);
+	return (double)x.n / seconds;
+}

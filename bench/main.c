@@ -1,0 +1,58 @@
+#include <stdio.h>
+
+#include "bench.h"
+
+static double chain(const char *at, int n, int runs)
+{
+	return run_one(at, true, n, runs);
+}
+
+static double fan(const char *at, int n, int runs)
+{
+	return run_one(at, false, n, runs);
+}
+
+static double get(const char *at, int seconds, int unused)
+{
+	(void)unused;
+	return get_execution(at, seconds);
+}
+
+static const struct bench_case {
+	const char *name, *at, *a, *b; /* how its arguments are called */
+	double (*run)(const char *at, int a, int b);
+} CASES[] = {
+	{"chain", "ADMIN", "NODES", "RUNS", chain},
+	{"fan", "ADMIN", "NODES", "RUNS", fan},
+	{"many", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_many},
+	{"get", "ADMIN", "SECONDS", "0", get},
+	{"version", "ADMIN", "CONNECTIONS", "SECONDS", get_version},
+	{"commits", "DSN", "CONNECTIONS", "SECONDS", commits},
+	{"rows", "DSN", "BATCH", "SECONDS", rows},
+	{"publishes", "NATS_URL", "BYTES", "SECONDS", publishes},
+};
+
+static bool positive(const char *text, int *ret)
+{
+	uint64_t n;
+
+	if (!str_to_u64(str_of(text), &n) || n > 1000000)
+		return false;
+	*ret = (int)n;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	int a, b;
+
+	for (size_t i = 0; argc == 5 && i < ARRAY_SIZE(CASES); i++)
+		if (strcmp(argv[1], CASES[i].name) == 0 && positive(argv[3], &a) && positive(argv[4], &b)) {
+			printf("%.6f\n", CASES[i].run(argv[2], a, b));
+			return 0;
+		}
+	fputs("usage:\n", stderr);
+	for (size_t i = 0; i < ARRAY_SIZE(CASES); i++)
+		fprintf(stderr, "  bench %s %s %s %s\n", CASES[i].name, CASES[i].at, CASES[i].a, CASES[i].b);
+	return 2;
+}
