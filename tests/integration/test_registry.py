@@ -12,6 +12,8 @@ from flyteidl.admin import (common_pb2, launch_plan_pb2, matchable_resource_pb2,
 from flyteidl.core import (identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2,
                            workflow_pb2 as core_workflow)
 
+from stack import wait_for
+
 PROJECT, DOMAIN = "flytesnacks", "development"
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
 STRING = types_pb2.LiteralType(simple=types_pb2.STRING)
@@ -112,6 +114,16 @@ class Refused:
         for t in self.texts:
             assert t in value.details(), value.details()
         return True
+
+
+def answer(call):
+    """None while nobody serves."""
+    try:
+        return call()
+    except grpc.RpcError as e:
+        if e.code() != grpc.StatusCode.UNAVAILABLE:
+            raise
+        return None
 
 
 BAD = grpc.StatusCode.INVALID_ARGUMENT
@@ -588,3 +600,17 @@ def test_register_over_rest(stack):
     again = send()
     assert again.status_code == 409 and "identical" in again.json()["message"]
     assert stack.http(f"/api/v1/task_ids/{PROJECT}/{DOMAIN}?limit=1000").json()["entities"]
+
+
+def test_serves_without_the_bus(new_stack):
+    s = new_stack()
+    s.stop("nats")
+    s.kill("admin")
+    listed = wait_for(lambda: answer(lambda: s.admin.ListProjects(project_pb2.ProjectListRequest(limit=10), timeout=5)),
+                      what="projects without the bus")
+    assert len(listed.projects) == 3
+    task = create_task(s.admin, "without.bus")
+    assert s.admin.GetTask(common_pb2.ObjectGetRequest(id=task)).id == task
+    wait_for(lambda: "the bus is away" in s.log("admin"), what="a line in the log")
+    s.start("nats")
+    wait_for(lambda: s.log("admin").count("connected to the bus") == 2, what="a new connection")
