@@ -10,7 +10,7 @@ from flytekit import task, workflow
 
 @task
 def total(hours: List[float]) -> float:
-    return sum(hours)
+    return sum(hours, 0.0)
 
 
 @task

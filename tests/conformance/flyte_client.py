@@ -13,7 +13,7 @@ from flytekit.remote import FlyteRemote
 
 FLOWS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flows")
 PROJECT, DOMAIN = "flytesnacks", "development"
-SECONDS = 60
+SECONDS = 120
 sys.path.insert(0, FLOWS)
 
 
