@@ -51,12 +51,14 @@ def test_a_second_up_and_down_do_nothing(fake):
     assert fake.run("status", check=False) == "nothing is running\n"
 
 
-def test_a_second_up_is_quick(fake):
+def test_a_later_up_is_quicker_than_the_first(fake):
+    start = time.monotonic()
     fake.up()
+    first = time.monotonic() - start
     fake.down()
     start = time.monotonic()
     fake.up()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < first * 1.5  # no initdb; half again for what else the machine does
 
 
 @pytest.mark.parametrize("name", ["admin", "propeller", "nats", "postgres"])
