@@ -62,8 +62,8 @@ const struct config_key propeller_keys[] = {
 	{.path = "plugins.process.platform-insecure", .type = CONFIG_BOOL, .default_value = "true", AT(platform_insecure),
 	 .text = "Whether tasks reach it without TLS (FLYTE_PLATFORM_INSECURE)."},
 	{.path = "plugins.process.log-url", .type = CONFIG_STRING, .default_value = "", AT(log_url),
-	 .text = "Where people read logs of attempts over HTTP: the link is this, '/', and the attempt's log path below "
-	         "plugins.process.dir; empty for file links."},
+	 .text = "Where people read logs of attempts over HTTP: the link is this, '/', and the log's path below the store's "
+	         "root; empty for file links."},
 	{0},
 };
 /* clang-format on */
