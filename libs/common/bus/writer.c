@@ -2,6 +2,7 @@
  *
  * Each message asks for its acknowledgement on an inbox of ours, "<inbox>.<id>"; the stream answers
  * {"stream":…,"seq":N} or an error. Anything but an acknowledgement makes the writer fail until it has recovered. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -195,6 +196,7 @@ enum code bus_writer_publish(struct bus_writer *w, const char *subject, struct s
 		pthread_mutex_unlock(&w->lock);
 		return err_set(err, RESOURCE_EXHAUSTED, "a message of %zu bytes is too large for the bus", payload.len);
 	}
+	assert(in_flight(w) == 0 || id > w->flights.at[w->flights.n - 1].id);
 	vec_push(&w->flights, (struct flight){id, false});
 	snprintf(reply, sizeof reply, "%s.%llu", w->inbox, (unsigned long long)id);
 	pthread_mutex_unlock(&w->lock);
