@@ -64,7 +64,7 @@ static void write_real(struct buf *b, double d, bool is_float)
 		buf_adds(b, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 		return;
 	}
-	if (d == trunc(d) && fabs(d) < 1e15 && !(d == 0 && signbit(d))) {
+	if (d == trunc(d) && fabs(d) < (is_float ? 1e6 : 1e15) && !(d == 0 && signbit(d))) {
 		write_signed(b, (int64_t)d, false);
 		return;
 	}
