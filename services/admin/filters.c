@@ -41,6 +41,7 @@ static void add_sort_value(struct list *l)
 		buf_printf(&l->sql, "(extract(epoch FROM %s) * 1000000)::bigint::text", l->sort->sql);
 	else
 		buf_printf(&l->sql, "(%s)::text", l->sort->sql);
+	buf_adds(&l->sql, " AS sort_value"); /* else ORDER BY might mean this text */
 }
 
 enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,
@@ -348,6 +349,10 @@ static bool read_token(struct list *l, const char *token, struct str *ret_value,
 	return rest.ptr && str_to_i64(id, ret_id) && utf8_valid(rest.ptr, rest.len);
 }
 
+/* Protobuf's timestamps: the years 1 to 9999. */
+#define FIRST_YEAR_US INT64_C(-62135596800000000)
+#define LAST_YEAR_US  INT64_C(253402300799999999)
+
 /* What the sort value was as a text becomes what it is compared as; it must be ours, so nothing can fail in SQL. */
 static bool sort_param(struct list *l, struct str value, struct db_param *ret)
 {
@@ -358,6 +363,8 @@ static bool sort_param(struct list *l, struct str value, struct db_param *ret)
 		return true;
 	}
 	if (!str_to_i64(value, &number))
+		return false;
+	if (l->sort->kind == COLUMN_TIME && (number < FIRST_YEAR_US || number > LAST_YEAR_US))
 		return false;
 	*ret = l->sort->kind == COLUMN_TIME ? db_time(number) : db_i64(number);
 	return true;

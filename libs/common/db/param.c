@@ -91,6 +91,12 @@ static void add_array(struct buf *b, const struct db_array *x)
 	buf_add_str(b, buf_str(&x->body));
 }
 
+/* Before all times that Postgres knows lies its own '-infinity'. */
+static int64_t pg_time(int64_t us)
+{
+	return us < INT64_MIN + PG_EPOCH_US ? INT64_MIN : us - PG_EPOCH_US;
+}
+
 void param_add(struct buf *b, const struct db_param *p)
 {
 	uint64_t bits;
@@ -105,7 +111,7 @@ void param_add(struct buf *b, const struct db_param *p)
 		break;
 	case DB_TEXT:
 	case DB_BYTEA: buf_add_str(b, p->s); break;
-	case DB_TIME: add_be64(b, (uint64_t)(p->i - PG_EPOCH_US)); break;
+	case DB_TIME: add_be64(b, (uint64_t)pg_time(p->i)); break;
 	case DB_ARRAY: add_array(b, p->array); break;
 	case DB_NULL: break;
 	}
