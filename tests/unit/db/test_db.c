@@ -352,6 +352,46 @@ static void test_pool_is_bounded(void **state)
 		db_give(db[i]);
 }
 
+static const struct db_stmt NEW_TABLE = {"new_table", "CREATE TABLE growing (id bigint PRIMARY KEY)"};
+static const struct db_stmt GROW = {"grow", "INSERT INTO growing SELECT generate_series($1::bigint, $2::bigint)"};
+static const struct db_stmt ANALYZE = {"analyze", "ANALYZE growing"};
+static const struct db_stmt LOOK_UP = {"look_up", "SELECT id FROM growing WHERE id = ANY($1)"};
+static const struct db_stmt FLUSH = {"flush", "SELECT pg_stat_force_next_flush()"};
+static const struct db_stmt SCANS = {"scans", "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'growing'"};
+
+static int64_t scans(struct db *db)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+
+	assert_int_equal(db_exec(db, &FLUSH, NULL, NULL), OK);
+	assert_int_equal(db_query(db, &SCANS, &rows, NULL), OK);
+	return db_get_i64(rows, 0, 0);
+}
+
+/* A statement that was planned while its table was small does not scan all of it when it has grown. */
+static void test_plans_of_growing_tables(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_free(db_give) struct db *db = take_db();
+	struct db_array *ids = db_array_new(a, db_i64(0));
+
+	for (int64_t i = 1; i < 5; i++)
+		db_array_add(ids, db_i64(i));
+	assert_int_equal(db_exec(db, &NEW_TABLE, NULL, NULL), OK);
+	assert_int_equal(db_exec(db, &GROW, NULL, NULL, db_i64(1), db_i64(20)), OK);
+	assert_int_equal(db_exec(db, &ANALYZE, NULL, NULL), OK);
+	int64_t before = scans(db);
+	for (int i = 0; i < 30; i++) {
+		auto_free(db_rows_free) struct db_rows *rows = NULL;
+		if (i == 20)
+			assert_int_equal(db_exec(db, &GROW, NULL, NULL, db_i64(21), db_i64(20000)), OK);
+		assert_int_equal(db_query(db, &LOOK_UP, &rows, NULL, db_array(ids)), OK);
+		assert_int_equal(db_rows_count(rows), 4);
+	}
+	assert_int_equal(scans(db), before);
+}
+
 static void test_restart(void **state)
 {
 	(void)state;
@@ -427,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_give_back_in_copy),
 		cmocka_unit_test(test_deadlock_is_aborted),
 		cmocka_unit_test(test_pool_is_bounded),
+		cmocka_unit_test(test_plans_of_growing_tables),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_migrations),
 		cmocka_unit_test(test_migrate_at_once),
