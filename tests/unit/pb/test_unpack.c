@@ -231,7 +231,9 @@ static void test_every_prefix_and_flip(void **state)
 	auto_buf struct buf b = {0};
 	(void)state;
 
-	buf_add(&b, "\x0a\x0b\x0a\x09\x1a\x07some xt\x12\x05\x0a\x03\x0a\x01\x08\x22\x04hash", 31);
+	buf_add_str(&b, STR("\x0a\x0b\x0a\x09\x1a\x07some xt\x22\x04hash\x12\x02\x0a\x00"));
+	void *whole = NULL;
+	assert_int_equal(unpack(CORE_LITERAL_DESC, buf_str(&b), &whole, NULL), OK);
 	for (size_t n = 0; n <= b.len; n++) {
 		void *m = NULL;
 		unpack(CORE_LITERAL_DESC, (struct str){b.data, n}, &m, NULL);
