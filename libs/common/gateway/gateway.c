@@ -176,7 +176,7 @@ static void serve(const struct passage *p, struct http_response *rs)
 	if (!c && format_write(format, out, rs, &err))
 		c = INTERNAL;
 	if (c)
-		format_error(format, c, arena_strdup(rq->arena, err.text), rs);
+		format_error(format, c, arena_strdup(p->http->arena, err.text), rs);
 }
 
 /* A POST of a form can stand for another method (grpc-gateway's path length fallback). */
