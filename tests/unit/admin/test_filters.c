@@ -142,9 +142,9 @@ static void test_sort(void **state)
 	list_init(&f->list, f->arena, "ListTasks", ENTITIES);
 	assert_int_equal(list_select(&f->list, "t.x", "tasks t", "t.id", &sort, &f->err), OK);
 	list_where(&f->list, "t.project", db_text("p"));
-	assert_string_equal(show(f),
-			    "SELECT (extract(epoch FROM t.created_at) * 1000000)::bigint::text AS sort_value, t.id, t.x "
-			    "FROM tasks t WHERE t.project = $1 | 'p'");
+	assert_string_equal(
+		show(f), "SELECT (extract(epoch FROM t.created_at) * 1000000)::bigint::text AS sort_value, t.id, t.x "
+			 "FROM tasks t WHERE t.project = $1 | 'p'");
 	assert_true(f->list.descending);
 	sort.key = "closure";
 	list_clear(&f->list);
