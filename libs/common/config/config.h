@@ -16,7 +16,7 @@
 #include "base/err.h"
 
 enum config_type {
-	CONFIG_STRING,   /* const char * */
+	CONFIG_STRING,   /* const char *, never NULL */
 	CONFIG_INT,      /* int64_t */
 	CONFIG_BOOL,     /* bool */
 	CONFIG_DOUBLE,   /* double */

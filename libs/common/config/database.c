@@ -38,11 +38,11 @@ enum code database_dsn(const struct database_config *d, struct buf *ret, struct 
 {
 	char from_file[MAX_PASSWORD_BYTES];
 	const char *password = d->password;
-	if (d->dsn && *d->dsn) {
+	if (*d->dsn) {
 		buf_adds(ret, d->dsn);
 		return OK;
 	}
-	if (d->password_path && *d->password_path) {
+	if (*d->password_path) {
 		enum code c = read_password(d->password_path, from_file, err);
 		if (c)
 			return c;
@@ -56,7 +56,7 @@ enum code database_dsn(const struct database_config *d, struct buf *ret, struct 
 	add_parameter(&b, "user", d->username);
 	add_parameter(&b, "password", password);
 	add_parameter(&b, "dbname", d->dbname);
-	if (d->options && *d->options)
+	if (*d->options)
 		buf_printf(&b, " %s", d->options);
 	buf_add_str(ret, buf_str(&b));
 	return OK;

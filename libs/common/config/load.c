@@ -65,6 +65,8 @@ static void from_default(struct loading *l, const struct config_key *k, union co
 {
 	const char *text = k->default_value;
 	memset(ret, 0, sizeof *ret);
+	if (k->type == CONFIG_STRING && !text)
+		ret->string = "";
 	if (!text)
 		return;
 	if (*text == '[' || *text == '{') {

@@ -170,7 +170,7 @@ static void on_wake(int fd, bool readable, bool writable, void *arg)
 static enum code write_ready_file(const struct run *r, struct err *err)
 {
 	const char *path = ((const struct service_config *)r->ctx.config)->ready_file;
-	if (!path || !*path)
+	if (!*path)
 		return OK;
 	auto_mem char *temporary = x_printf("%s.new", path);
 	FILE *f = fopen(temporary, "we");
@@ -188,7 +188,7 @@ static void remove_ready_file(const struct run *r)
 {
 	const char *path = ((const struct service_config *)r->ctx.config)->ready_file;
 	signals_set_ready_file(NULL);
-	if (path && *path)
+	if (*path)
 		unlink(path);
 }
 

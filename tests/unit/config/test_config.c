@@ -14,6 +14,7 @@ struct target {
 	int64_t port, max_nodes, grace_us, bytes;
 	bool on;
 	double rate;
+	const char *note;
 	struct config_strings domains;
 	struct config_map path;
 	struct database_config database;
@@ -33,6 +34,7 @@ static const struct config_key KEYS[] = {
 	{.path = "limits.bytes", .type = CONFIG_SIZE, AT(bytes), .default_value = "4Mi", .max = INT64_MAX},
 	{.path = "server.on", .type = CONFIG_BOOL, AT(on), .env = "SERVER_IS_ON"},
 	{.path = "rate", .type = CONFIG_DOUBLE, AT(rate), .default_value = "0.5", .min = 0, .max = 1},
+	{.path = "note", .type = CONFIG_STRING, AT(note)},
 	{.path = "domains", .type = CONFIG_STRINGS, AT(domains), .default_value = "[development, \"pro,duction\"]"},
 	{.path = "plugins.process.path", .type = CONFIG_MAP, AT(path), .default_value = "{\"*\": /bin}"},
 	{0},
@@ -119,6 +121,7 @@ static void defaults_hold_without_files(void **state)
 	assert_int_equal(f->t.bytes, 4 << 20);
 	assert_false(f->t.on);
 	assert_true(f->t.rate == 0.5);
+	assert_string_equal(f->t.note, "");
 	assert_int_equal(f->t.domains.n, 2);
 	assert_string_equal(f->t.domains.at[1], "pro,duction");
 	assert_int_equal(f->t.path.n, 1);
