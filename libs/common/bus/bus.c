@@ -20,8 +20,8 @@ struct bus_listener {
 	bus_message_fn fn;
 	void (*connected)(void *arg);
 	void *arg;
-	natsSubscription *sub;
-	atomic_int active; /* subscriptions that have not completed, calls of `connected` under way */
+	natsSubscription *sub; /* of the bus's link, while it has one */
+	atomic_int active;     /* subscriptions that have not completed, calls of `connected` under way */
 	_Atomic bool ended;
 };
 
@@ -42,6 +42,9 @@ void link_put(struct link *l)
 	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
 		return;
 	struct bus *b = l->bus;
+	vec_each (natsSubscription **, sub, &l->ended)
+		natsSubscription_Destroy(*sub);
+	vec_free(&l->ended);
 	natsConnection_Destroy(l->nc);
 	free(l);
 	pthread_mutex_lock(&b->lock);
@@ -55,6 +58,16 @@ void link_break(struct link *l)
 	atomic_store(&l->closed, true);
 	pthread_mutex_lock(&l->bus->lock);
 	pthread_cond_broadcast(&l->bus->changed);
+	pthread_mutex_unlock(&l->bus->lock);
+}
+
+void link_unsubscribe(struct link *l, natsSubscription *sub)
+{
+	if (!sub)
+		return;
+	natsSubscription_Unsubscribe(sub);
+	pthread_mutex_lock(&l->bus->lock);
+	vec_push(&l->ended, sub);
 	pthread_mutex_unlock(&l->bus->lock);
 }
 
@@ -182,8 +195,6 @@ static void subscribe(struct bus_listener *l, struct link *link)
 {
 	natsStatus s;
 
-	natsSubscription_Destroy(l->sub);
-	l->sub = NULL;
 	if (l->group)
 		s = natsConnection_QueueSubscribe(&l->sub, link->nc, l->subject, l->group, on_message, l);
 	else
@@ -220,20 +231,31 @@ struct bus_listener *bus_listen(struct bus *b, const char *subject, const char *
 	return l;
 }
 
-void bus_unlisten(struct bus_listener *l)
+static natsSubscription *remove_listener(struct bus *b, struct bus_listener *l, struct link **ret)
 {
-	if (!l)
-		return;
-	struct bus *b = l->bus;
-	atomic_store(&l->ended, true);
 	pthread_mutex_lock(&b->lock);
 	for (size_t i = 0; i < b->listeners.n; i++)
 		if (b->listeners.at[i] == l)
 			vec_swap_remove(&b->listeners, i);
+	natsSubscription *sub = take(l->sub);
+	if (sub) {
+		*ret = b->link;
+		atomic_fetch_add(&b->link->refs, 1);
+	}
 	pthread_mutex_unlock(&b->lock);
-	if (l->sub)
-		natsSubscription_Unsubscribe(l->sub);
-	natsSubscription_Destroy(l->sub);
+	return sub;
+}
+
+void bus_unlisten(struct bus_listener *l)
+{
+	struct link *link = NULL;
+
+	if (!l)
+		return;
+	atomic_store(&l->ended, true);
+	natsSubscription *sub = remove_listener(l->bus, l, &link);
+	link_unsubscribe(link, sub);
+	link_put(link);
 	/* A delivery may be under way; it ends soon. */
 	while (atomic_load(&l->active) > 0)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -275,6 +297,9 @@ static void keep(struct bus *b)
 		pthread_cond_wait(&b->changed, &b->lock);
 	struct link *l = b->link;
 	b->link = NULL;
+	vec_each (struct bus_listener **, p, &b->listeners)
+		if ((*p)->sub)
+			vec_push(&l->ended, take((*p)->sub));
 	pthread_mutex_unlock(&b->lock);
 	natsConnection_Close(l->nc);
 	link_put(l);

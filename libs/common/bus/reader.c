@@ -56,7 +56,7 @@ static void drop_batch(struct bus_reader *r)
 static void detach(struct bus_reader *r)
 {
 	drop_batch(r);
-	natsSubscription_Destroy(r->sub);
+	link_unsubscribe(r->link, r->sub);
 	natsInbox_Destroy(r->inbox);
 	link_put(r->link);
 	r->sub = NULL;

@@ -136,9 +136,7 @@ struct bus_writer *bus_writer_new(struct bus *b, const struct bus_writer_options
 
 static void detach(struct bus_writer *w)
 {
-	if (w->acks)
-		natsSubscription_Unsubscribe(w->acks);
-	natsSubscription_Destroy(w->acks);
+	link_unsubscribe(w->link, w->acks);
 	w->acks = NULL;
 	while (atomic_load(&w->active) > 0)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
