@@ -18,7 +18,38 @@ struct queue {
 	bool closed;   /* atomic, written under the lock */
 	bool signaled; /* fd is readable */
 	int fd;        /* -1 until somebody asks for it */
+	struct queue *prev, *next;
 };
+
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct queue *all;
+
+static void enlist(struct queue *q)
+{
+	pthread_mutex_lock(&all_lock);
+	q->next = all;
+	if (all)
+		all->prev = q;
+	all = q;
+	pthread_mutex_unlock(&all_lock);
+}
+
+static void delist(struct queue *q)
+{
+	pthread_mutex_lock(&all_lock);
+	*(q->prev ? &q->prev->next : &all) = q->next;
+	if (q->next)
+		q->next->prev = q->prev;
+	pthread_mutex_unlock(&all_lock);
+}
+
+void queue_each(void (*fn)(struct queue *q, void *arg), void *arg)
+{
+	pthread_mutex_lock(&all_lock);
+	for (struct queue *q = all; q; q = q->next)
+		fn(q, arg);
+	pthread_mutex_unlock(&all_lock);
+}
 
 struct queue *queue_new(const char *name, size_t capacity)
 {
@@ -35,6 +66,7 @@ struct queue *queue_new(const char *name, size_t capacity)
 	pthread_cond_init(&q->not_empty, &attr);
 	pthread_cond_init(&q->not_full, NULL);
 	pthread_condattr_destroy(&attr);
+	enlist(q);
 	return q;
 }
 
@@ -42,6 +74,7 @@ void queue_free(struct queue *q)
 {
 	if (!q)
 		return;
+	delist(q);
 	if (q->fd >= 0)
 		close(q->fd);
 	pthread_cond_destroy(&q->not_empty);

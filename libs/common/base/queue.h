@@ -9,7 +9,7 @@
 
 struct queue;
 
-/* `name` is for metrics and must live as long as the queue. */
+/* `name` is for metrics, and shared by queues that mean the same; it must live as long as the queue. */
 struct queue *queue_new(const char *name, size_t capacity);
 /* What is still inside is the caller's: drain first. NULL is fine. */
 void queue_free(struct queue *q);
@@ -29,5 +29,8 @@ const char *queue_name(const struct queue *q);
 /* An eventfd, readable while items wait, and for good once closed (readers that got the rest then stop watching).
  * Owned by the queue; only queue_pop makes it unreadable. */
 int queue_fd(struct queue *q);
+
+/* All queues of this process, for metrics. No queue is made or freed meanwhile. */
+void queue_each(void (*fn)(struct queue *q, void *arg), void *arg);
 
 DEFINE_CLEANUP(struct queue *, queue_free);

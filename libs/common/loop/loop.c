@@ -149,6 +149,14 @@ void loop_stop(struct loop *l)
 	wake_up(l);
 }
 
+size_t loop_posted(struct loop *l)
+{
+	pthread_mutex_lock(&l->lock);
+	size_t n = l->posted.n;
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&l->lock);

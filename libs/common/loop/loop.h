@@ -2,6 +2,7 @@
  * Callbacks that take longer than 50 ms are logged with their name. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -17,6 +18,8 @@ void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l); /* from any thread, also before loop_run */
 /* Run fn(arg) on the loop's thread, soon, in order of posting. From any thread. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+/* Calls that were posted and have not run. From any thread. */
+size_t loop_posted(struct loop *l);
 /* For libraries with adapters of their own. */
 struct event_base *loop_base(struct loop *l);
 

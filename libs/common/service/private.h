@@ -42,5 +42,9 @@ int profiler_port(const struct profiler *p); /* 0 for none */
 void profiler_detach(struct profiler *p);
 void profiler_stop(struct profiler *p); /* NULL is fine */
 
+/* queues.c: depth and capacity of every queue of the process; they come and go, so they are no metrics of a registry.
+ */
+void queues_print(struct buf *b);
+
 /* process.c: resident memory, CPU time, descriptors, threads, start time, under Prometheus' usual names. */
 void process_metrics(struct metrics *m);

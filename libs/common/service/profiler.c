@@ -39,6 +39,7 @@ static void get_metrics(struct http_request *rq, struct http_response *rs)
 {
 	struct profiler *p = rq->user;
 	metrics_print(p->ctx->metrics, &rs->body);
+	queues_print(&rs->body);
 	http_response_header(rs, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
 }
 

@@ -249,6 +249,11 @@ static int run_command(struct run *r)
 	return command->run(&r->ctx, r->options.argc, r->options.argv);
 }
 
+static double posted_calls(void *loop)
+{
+	return (double)loop_posted(loop);
+}
+
 static int act(struct run *r)
 {
 	if (r->options.action == ACTION_DOCS) {
@@ -264,6 +269,8 @@ static int act(struct run *r)
 		return 0;
 	r->ctx.metrics = metrics_new();
 	r->ctx.loop = loop_new("main");
+	metrics_gauge_fn(r->ctx.metrics, "alula:loop:posted", NULL, "Calls that wait for the main loop.", posted_calls,
+			 r->ctx.loop);
 	int status = r->options.action == ACTION_COMMAND ? run_command(r) : serve(r);
 	loop_free(r->ctx.loop);
 	metrics_free(r->ctx.metrics);

@@ -282,6 +282,8 @@ static void serves_and_drains_on_sigterm(void **state)
 	int port = wait_ready(f);
 	assert_non_null(strstr(get(port, "/healthcheck"), " 200 "));
 	assert_non_null(strstr(get(port, "/metrics"), "process_resident_memory_bytes "));
+	assert_non_null(strstr(get(port, "/metrics"), "alula:loop:posted 0\n"));
+	assert_non_null(strstr(get(port, "/metrics"), "alula:queue:depth{queue=\"http\"} 0\n"));
 	assert_non_null(strstr(get(port, "/version"), "\"service\":\"probe\""));
 	assert_non_null(strstr(get(port, "/nothing"), " 404 "));
 	kill(f->pid, SIGPIPE);
