@@ -165,7 +165,7 @@ static enum code call(const struct passage *p, ProtobufCMessage **ret, struct er
 static void serve(const struct passage *p, struct http_response *rs)
 {
 	const struct format *format = format_out(p->http);
-	ProtobufCMessage *out;
+	ProtobufCMessage *out = NULL;
 	struct err err;
 	enum code c = call(p, &out, &err);
 	const ProtobufCFieldDescriptor *part = p->rule->response_body;
