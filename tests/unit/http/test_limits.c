@@ -317,6 +317,22 @@ static void test_drain(void **state)
 	close(busy);
 }
 
+static void add_depth(struct queue *q, void *arg)
+{
+	*(size_t *)arg += queue_depth(q);
+}
+
+static void await_waiting(size_t n)
+{
+	size_t depth = 0;
+	for (int i = 0; i < 5000 && depth != n; i++) {
+		usleep(1000);
+		depth = 0;
+		queue_each(add_depth, &depth);
+	}
+	assert_int_equal(depth, n);
+}
+
 static void test_stop_without_grace(void **state)
 {
 	(void)state;
@@ -330,6 +346,7 @@ static void test_stop_without_grace(void **state)
 	}
 	for (int i = 0; i < 4; i++)
 		sem_wait(&entered); /* four workers run, two requests wait */
+	await_waiting(2);
 	pthread_create(&stopper, NULL, stop_it, &grace_us);
 	struct reply r = get_reply(half, false);
 	assert_true(r.status == 0 || r.status == 408);
