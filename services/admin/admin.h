@@ -72,6 +72,7 @@ extern const struct api_binding admin_execution_create_rpcs[];
 extern const struct api_binding admin_execution_rpcs[];
 extern const struct api_binding admin_node_execution_rpcs[];
 extern const struct api_binding admin_task_execution_rpcs[];
+extern const struct api_binding admin_signal_rpcs[];        /* SignalService */
 extern const struct api_binding admin_data_proxy_rpcs[];    /* DataProxyService */
 extern const struct api_binding admin_about_rpcs[];         /* AdminService */
 extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataService */

@@ -10,6 +10,7 @@
 #include "flyteidl/service/auth.h"
 #include "flyteidl/service/dataproxy.h"
 #include "flyteidl/service/identity.h"
+#include "flyteidl/service/signal.h"
 #include "gateway/gateway.h"
 #include "materialise.h"
 #include "rpc/rpc.h"
@@ -22,19 +23,13 @@ static const struct {
 	const struct pb_service *service;
 	const struct api_binding *bindings;
 } BINDINGS[] = {
-	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_task_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_node_execution_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_task_execution_rpcs},
-	{&DATA_PROXY_SERVICE_TABLE, admin_data_proxy_rpcs},
-	{&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},         {&ADMIN_SERVICE_TABLE, admin_task_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},        {&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},    {&ADMIN_SERVICE_TABLE, admin_about_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},      {&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},       {&ADMIN_SERVICE_TABLE, admin_node_execution_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_task_execution_rpcs},  {&SIGNAL_SERVICE_TABLE, admin_signal_rpcs},
+	{&DATA_PROXY_SERVICE_TABLE, admin_data_proxy_rpcs}, {&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
 	{&IDENTITY_SERVICE_TABLE, admin_identity_rpcs},
 };
 

@@ -44,6 +44,7 @@ void fold_clear(struct fold *f)
 	vec_free(&f->executions);
 	vec_free(&f->node_rows);
 	vec_free(&f->task_rows);
+	vec_free(&f->signal_rows);
 }
 
 struct execution_row *fold_execution(struct fold *f, int64_t key)
@@ -360,6 +361,10 @@ static void fold_event(struct fold *f, struct execution_row *x, AlulaExecutionEv
 	case ALULA_EXECUTION_EVENT_EVENT_WORKFLOW: fold_workflow(x, e->workflow); break;
 	case ALULA_EXECUTION_EVENT_EVENT_NODE: fold_node_event(f, x->key, x->seq, e->node); break;
 	case ALULA_EXECUTION_EVENT_EVENT_TASK: fold_task_event(f, x->key, x->seq, e->task); break;
+	case ALULA_EXECUTION_EVENT_EVENT_SIGNAL:
+		if (e->signal->type)
+			vec_push(&f->signal_rows, (struct signal_row){x->key, e->signal});
+		break;
 	default: break;
 	}
 }

@@ -54,6 +54,12 @@ struct task_row {
 	AdminTaskExecutionClosure *closure;
 };
 
+/* A gate waits for it. Only ever added: values come by API. */
+struct signal_row {
+	int64_t execution;
+	const AlulaSignalAwaited *awaited;
+};
+
 struct fold {
 	struct arena *arena;
 	struct u64map *by_key;     /* execution_row */
@@ -61,6 +67,7 @@ struct fold {
 	VEC(struct execution_row *) executions;
 	VEC(struct node_row *) node_rows;
 	VEC(struct task_row *) task_rows;
+	VEC(struct signal_row) signal_rows;
 	size_t events, repeated;
 };
 

@@ -193,6 +193,13 @@ static const struct db_stmt WRITE_TASKS = {
 	"WHERE t.seq < excluded.seq AND t.phase NOT IN (3, 4, 5)",
 };
 
+static const struct db_stmt WRITE_SIGNALS = {
+	"materialise_write_signals",
+	"INSERT INTO signals (execution, signal_id, created_at, updated_at, type) "
+	"SELECT u.x, u.s, u.t, u.t, u.y FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bytea[]) "
+	"u (x, s, t, y) ON CONFLICT DO NOTHING",
+};
+
 enum { MAX_COLUMNS = 20 };
 
 /* A statement's columns in the making. */
@@ -357,11 +364,27 @@ static enum code write_tasks(struct fold *f, struct db *db, struct err *err)
 	return rows ? write_columns(&c, &WRITE_TASKS, db, NULL, err) : OK;
 }
 
+static enum code write_signals(struct fold *f, struct db *db, struct err *err)
+{
+	static const enum column KINDS[] = {I64, TEXT, TIME, BYTES};
+	struct columns c = columns_new(f->arena, ARRAY_SIZE(KINDS), KINDS);
+
+	vec_each (struct signal_row *, s, &f->signal_rows) {
+		put(&c, db_i64(s->execution));
+		put(&c, db_text(s->awaited->signal_id));
+		put(&c, db_time(MAX(pb_timestamp_us(s->awaited->occurred_at), 1)));
+		put_message(&c, s->awaited->type);
+	}
+	return f->signal_rows.n ? write_columns(&c, &WRITE_SIGNALS, db, NULL, err) : OK;
+}
+
 enum code table_write(struct fold *f, struct db *db, struct err *err)
 {
 	enum code c = write_executions(f, db, err);
 
 	if (!c)
 		c = write_nodes(f, db, err);
-	return c ? c : write_tasks(f, db, err);
+	if (!c)
+		c = write_tasks(f, db, err);
+	return c ? c : write_signals(f, db, err);
 }

@@ -138,8 +138,9 @@ static void take_envelope(struct intake *in, struct str payload)
 		return;
 	}
 	metric_add(in->received, 1);
-	bool known_kind =
-		command->command_case != ALULA_COMMAND_COMMAND_NOT_SET && command->id && command->execution > 0;
+	bool known_kind = (command->command_case == ALULA_COMMAND_COMMAND_START ||
+			   command->command_case == ALULA_COMMAND_COMMAND_ABORT) &&
+			  command->id && command->execution > 0;
 	if (!known_kind || !propeller_owns(in->p, execution_shard(command->execution))) {
 		item_free(item);
 		return;
