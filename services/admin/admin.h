@@ -26,6 +26,7 @@ struct admin_config {
 
 	struct config_strings metadata_prefix; /* "metadata", "admin" */
 	int64_t max_parallelism;               /* 25 */
+	int64_t max_nesting;                   /* of executions launched by executions; 0: none */
 	int64_t max_workflow_nodes;            /* 0: none */
 	int64_t inline_bytes;                  /* inputs up to this size travel inline in commands */
 	int64_t max_data_bytes;                /* data above this is answered by URL; 0: always inline */
@@ -69,6 +70,7 @@ extern const struct api_binding admin_launch_plan_rpcs[];
 extern const struct api_binding admin_named_entity_rpcs[];
 extern const struct api_binding admin_attributes_rpcs[];
 extern const struct api_binding admin_execution_create_rpcs[];
+extern const struct api_binding admin_execution_parent_rpcs[];
 extern const struct api_binding admin_execution_rpcs[];
 extern const struct api_binding admin_node_execution_rpcs[];
 extern const struct api_binding admin_task_execution_rpcs[];

@@ -40,6 +40,8 @@ const struct config_key admin_keys[] = {
 	 AT(metadata_prefix), .text = "Where admin's own files lie below the store's root, one directory in another."},
 	{.path = "flyteadmin.maxParallelism", .type = CONFIG_INT, .default_value = "25", .min = 0, .max = 1000000,
 	 AT(max_parallelism), .text = "Tasks of one execution that run at once when it does not say; 0 for any number."},
+	{.path = "flyteadmin.maxNesting", .type = CONFIG_INT, .default_value = "50", .min = 0, .max = 1000000,
+	 AT(max_nesting), .text = "How deep executions may launch executions; 0 for any depth."},
 	{.path = "flyteadmin.inlineBytes", .type = CONFIG_SIZE, .default_value = "64Ki", .min = 0, .max = 262144,
 	 AT(inline_bytes), .text = "Inputs and closures up to this size travel inline in commands to propeller."},
 	{.path = "flyteadmin.projects", .type = CONFIG_STRINGS, .default_value = "[flytesnacks, flytetester, flyteexamples]",

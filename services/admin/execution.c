@@ -112,7 +112,7 @@ enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct e
 	return c ? c : check_text(id->name, "name", err);
 }
 
-static enum code missing_execution(const CoreWorkflowExecutionIdentifier *id, struct err *err)
+enum code missing_execution(const CoreWorkflowExecutionIdentifier *id, struct err *err)
 {
 	return err_set(err, NOT_FOUND,
 		       "missing entity of type execution with identifier project:\"%s\" domain:\"%s\" name:\"%s\"",
@@ -120,8 +120,8 @@ static enum code missing_execution(const CoreWorkflowExecutionIdentifier *id, st
 }
 
 /* One row of a statement by name. */
-static enum code by_name(struct db *db, const struct db_stmt *stmt, const CoreWorkflowExecutionIdentifier *id,
-			 struct db_rows **ret, struct err *err)
+enum code execution_by_name(struct db *db, const struct db_stmt *stmt, const CoreWorkflowExecutionIdentifier *id,
+			    struct db_rows **ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	enum code c = check_execution_id(id, err);
@@ -139,7 +139,7 @@ static enum code by_name(struct db *db, const struct db_stmt *stmt, const CoreWo
 enum code execution_key(struct db *db, const CoreWorkflowExecutionIdentifier *id, int64_t *ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = by_name(db, &GET_KEY, id, &rows, err);
+	enum code c = execution_by_name(db, &GET_KEY, id, &rows, err);
 
 	if (!c)
 		*ret = db_get_i64(rows, 0, 0);
@@ -238,7 +238,7 @@ static enum code admin_get_execution(struct request *rq, const AdminWorkflowExec
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
-		c = by_name(db, &GET, in->id, &rows, err);
+		c = execution_by_name(db, &GET, in->id, &rows, err);
 	return c ? c : read_execution(rows, 0, 0, rq->arena, ret, err);
 }
 API_THUNK(admin_get_execution)
@@ -256,7 +256,7 @@ static enum code admin_get_execution_data(struct request *rq, const AdminWorkflo
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
-		c = by_name(db, &GET_DATA, in->id, &rows, err);
+		c = execution_by_name(db, &GET_DATA, in->id, &rows, err);
 	if (c)
 		return c;
 	db_give(take(db)); /* reading files may take long */
@@ -399,7 +399,7 @@ static enum code admin_terminate_execution(struct request *rq, const AdminExecut
 
 	(void)ret;
 	if (!c)
-		c = by_name(db, &GET_KEY, in->id, &rows, err);
+		c = execution_by_name(db, &GET_KEY, in->id, &rows, err);
 	if (!c && execution_phase_terminal((int32_t)db_get_i64(rows, 0, 1)))
 		c = already_terminated(db_get_i64(rows, 0, 1), err);
 	if (!c)

@@ -49,12 +49,31 @@ enum code execution_inputs(struct arena *a, const CoreLiteralMap *given, const C
 void execution_settings(struct request *rq, const AdminExecutionSpec *spec, const AdminLaunchPlanSpec *plan,
 			AlulaStartExecution *start);
 
+/* ---- execution_parent.c: executions that come from others ---- */
+
+/* The execution whose node launches this one; key 0 for none. */
+struct execution_parent {
+	int64_t key;
+	const char *node_id, *principal;
+	uint32_t nesting;
+	AdminExecutionClusterLabel *cluster_label; /* NULL for none */
+};
+/* What a child inherits from the parent that its metadata names. NOT_FOUND; RESOURCE_EXHAUSTED when it lies too deep.
+ * Source: flyteadmin execution_manager.go getInheritedExecMetadata. */
+enum code execution_parent(struct request *rq, struct db *db, const AdminExecutionMetadata *m,
+			   struct execution_parent *ret, struct err *err);
+
 /* ---- identifiers; execution.c, node_execution.c ---- */
 
 enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct err *err);
 enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct err *err);
 /* The key of an execution. NOT_FOUND in flyteadmin's words. */
 enum code execution_key(struct db *db, const CoreWorkflowExecutionIdentifier *id, int64_t *ret, struct err *err);
+/* NOT_FOUND, in flyteadmin's words. */
+enum code missing_execution(const CoreWorkflowExecutionIdentifier *id, struct err *err);
+/* One row of a statement by project, domain and name. NOT_FOUND. */
+enum code execution_by_name(struct db *db, const struct db_stmt *stmt, const CoreWorkflowExecutionIdentifier *id,
+			    struct db_rows **ret, struct err *err);
 void trim_error(CoreExecutionError *e);
 
 /* ---- execution_data.c: inputs and outputs ---- */
@@ -71,7 +90,10 @@ enum code read_data(struct request *rq, const struct kept_data *d, CoreLiteralMa
 /* The file at `uri`, unpacked; NOT_FOUND, DATA_LOSS, … */
 enum code read_literals(struct request *rq, const char *uri, CoreLiteralMap **ret, struct err *err);
 
-/* ---- handlers that the data proxy calls too ---- */
+/* ---- handlers that others call too ---- */
+
+enum code admin_create_execution(struct request *rq, const AdminExecutionCreateRequest *in,
+				 AdminExecutionCreateResponse *ret, struct err *err);
 
 enum code admin_get_node_execution(struct request *rq, const AdminNodeExecutionGetRequest *in, AdminNodeExecution *ret,
 				   struct err *err);

@@ -15,9 +15,9 @@ static const struct db_stmt CREATE = {
 	"execution_create",
 	"WITH e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
 	"state_principal, principal, mode, launch_entity, launch_plan_name, launch_plan_version, workflow_name, "
-	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure) "
-	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) "
-	"RETURNING key) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
+	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution, parent_node) "
+	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22, "
+	"$23) RETURNING key) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
 };
 
 /* ---- checks ---- */
@@ -101,6 +101,7 @@ struct creation {
 	CoreWorkflowExecutionIdentifier *id;
 	AdminExecutionSpec *spec;
 	CoreLiteralMap *inputs;
+	struct execution_parent parent;
 	struct str packed_inputs, command;
 	char *inputs_uri; /* NULL when they are inline */
 };
@@ -125,7 +126,10 @@ static AdminExecutionSpec *make_spec(struct creation *x, CoreSecurityContext *se
 	AdminExecutionMetadata *m =
 		spec->metadata ? arena_dup(a, spec->metadata, sizeof *m) : pb_new(a, ADMIN_EXECUTION_METADATA_DESC);
 
-	m->principal = (char *)x->rq->principal;
+	m->principal = (char *)(x->parent.key ? x->parent.principal : x->rq->principal);
+	m->nesting = x->parent.key ? x->parent.nesting + 1 : m->nesting;
+	if (x->parent.cluster_label)
+		spec->execution_cluster_label = x->parent.cluster_label;
 	m->system_metadata = pb_new(a, ADMIN_SYSTEM_METADATA_DESC);
 	m->system_metadata->namespace_ = arena_printf(a, "%s-%s", x->in->project, x->in->domain);
 	spec->metadata = m;
@@ -178,7 +182,7 @@ static enum code pack_command(struct creation *x, AlulaStartExecution *start, st
 	start->workflow_id = w->id;
 	start->launch_plan_id = x->launch->plan.launch_plan->id;
 	start->created_at_us = x->now_us;
-	start->principal = (char *)x->rq->principal;
+	start->principal = x->spec->metadata->principal;
 	start->parent_node_execution = x->spec->metadata->parent_node_execution;
 	if (x->inputs_uri)
 		start->inputs_uri = x->inputs_uri;
@@ -205,15 +209,17 @@ static enum code insert(struct creation *x, struct db *db, struct outbox_rows *s
 	char subject[SUBJECT_BYTES];
 
 	subject_commands(execution_shard(x->key), subject);
-	enum code c = db_query(
-		db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
-		db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
-		db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
-		db_text(task ? "" : reference->name), db_text(task ? "" : reference->version), db_text(workflow->name),
-		db_text(workflow->version), db_text(task ? reference->name : ""),
-		db_text(task ? reference->version : ""), db_text(x->inputs_uri),
-		x->inputs_uri ? db_null() : db_bytea(x->packed_inputs), db_bytea(pb_pack(x->spec, x->rq->arena)),
-		db_bytea(pb_pack(make_closure(x), x->rq->arena)), db_text(subject), db_bytea(x->command));
+	enum code c =
+		db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
+			 db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
+			 db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
+			 db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
+			 db_text(workflow->name), db_text(workflow->version), db_text(task ? reference->name : ""),
+			 db_text(task ? reference->version : ""), db_text(x->inputs_uri),
+			 x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
+			 db_bytea(pb_pack(x->spec, x->rq->arena)), db_bytea(pb_pack(make_closure(x), x->rq->arena)),
+			 db_text(subject), db_bytea(x->command), db_text(x->spec->metadata->principal),
+			 x->parent.key ? db_i64(x->parent.key) : db_null(), db_text(x->parent.node_id));
 	if (c == ALREADY_EXISTS)
 		return err_set(err, ALREADY_EXISTS, "execution %s:%s:%s already exists", x->id->project, x->id->domain,
 			       x->id->name);
@@ -230,6 +236,8 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 				       plan->spec->fixed_inputs, plan->closure ? plan->closure->expected_inputs : NULL,
 				       &x->inputs, err);
 
+	if (!c)
+		c = execution_parent(x->rq, db, x->in->spec->metadata, &x->parent, err);
 	if (!c)
 		c = execution_next_key(admin_of(x->rq)->execution_cache, db, &x->key, err);
 	if (c)
@@ -249,8 +257,8 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 	return c;
 }
 
-static enum code admin_create_execution(struct request *rq, const AdminExecutionCreateRequest *in,
-					AdminExecutionCreateResponse *ret, struct err *err)
+enum code admin_create_execution(struct request *rq, const AdminExecutionCreateRequest *in,
+				 AdminExecutionCreateResponse *ret, struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(launchable_put) struct launchable *launch = NULL;
@@ -276,16 +284,6 @@ API_THUNK(admin_create_execution)
 
 /* ---- what comes later ---- */
 
-static enum code admin_relaunch_execution(struct request *rq, const AdminExecutionRelaunchRequest *in,
-					  AdminExecutionCreateResponse *ret, struct err *err)
-{
-	(void)rq, (void)ret;
-	return err_set(err, UNIMPLEMENTED,
-		       "relaunching executions is not supported yet: create a new execution from the launch plan of %s",
-		       in->id ? in->id->name : "the old one");
-}
-API_THUNK(admin_relaunch_execution)
-
 static enum code admin_recover_execution(struct request *rq, const AdminExecutionRecoverRequest *in,
 					 AdminExecutionCreateResponse *ret, struct err *err)
 {
@@ -298,7 +296,6 @@ API_THUNK(admin_recover_execution)
 
 const struct api_binding admin_execution_create_rpcs[] = {
 	{"CreateExecution", admin_create_execution_api},
-	{"RelaunchExecution", admin_relaunch_execution_api},
 	{"RecoverExecution", admin_recover_execution_api},
 	{0},
 };

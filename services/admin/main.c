@@ -23,14 +23,24 @@ static const struct {
 	const struct pb_service *service;
 	const struct api_binding *bindings;
 } BINDINGS[] = {
-	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},         {&ADMIN_SERVICE_TABLE, admin_task_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},        {&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},    {&ADMIN_SERVICE_TABLE, admin_about_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},      {&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},       {&ADMIN_SERVICE_TABLE, admin_node_execution_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_task_execution_rpcs},  {&SIGNAL_SERVICE_TABLE, admin_signal_rpcs},
-	{&DATA_PROXY_SERVICE_TABLE, admin_data_proxy_rpcs}, {&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
+	/* clang-format off */
+	{&ADMIN_SERVICE_TABLE, admin_project_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_task_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_workflow_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_launch_plan_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_named_entity_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_parent_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_node_execution_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_task_execution_rpcs},
+	{&SIGNAL_SERVICE_TABLE, admin_signal_rpcs},
+	{&DATA_PROXY_SERVICE_TABLE, admin_data_proxy_rpcs},
+	{&AUTH_METADATA_SERVICE_TABLE, admin_auth_metadata_rpcs},
 	{&IDENTITY_SERVICE_TABLE, admin_identity_rpcs},
+	/* clang-format on */
 };
 
 static const char *const SLOW_SERVICES[] = {"flyteidl.service.DataProxyService", NULL};

@@ -236,16 +236,24 @@ static bool anything_new(const struct fold *f)
 
 static enum code write_batch(struct lane *l, struct fold *f, struct err *err)
 {
+	auto_outbox_rows struct outbox_rows sent = {0};
+
 	if (!anything_new(f))
 		return OK;
 	enum code c = db_begin(l->db, err);
 	if (!c)
 		c = table_write(f, l->db, err);
 	if (!c)
-		c = forget_commands(f, l->db, err);
+		c = tell_parents(f, l->db, &sent, err);
 	if (!c)
-		return db_commit(l->db, err);
-	db_rollback(l->db);
+		c = forget_commands(f, l->db, err);
+	if (c) {
+		db_rollback(l->db);
+		return c;
+	}
+	c = db_commit(l->db, err);
+	if (!c && sent.rows.n)
+		outbox_send(l->m->admin->outbox, &sent);
 	return c;
 }
 

@@ -382,6 +382,7 @@ void fold_record(struct fold *f, AlulaRecord *record)
 		return;
 	}
 	x->seq = record->seq;
+	x->id = record->id;
 	x->over = record->last;
 	for (size_t i = 0; i < record->n_events; i++)
 		fold_event(f, x, record->events[i]);

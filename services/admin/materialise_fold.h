@@ -21,7 +21,10 @@ struct execution_row {
 	int64_t seq;      /* after the fold */
 	int64_t gap;      /* the highest record that could not be taken in, 0 for none */
 	bool known;       /* the table has it */
-	bool over;        /* its last record was taken in */
+	int64_t parent;   /* key of the execution whose node launched it, 0 for none */
+	const char *parent_node;
+	CoreWorkflowExecutionIdentifier *id; /* once a record was taken in */
+	bool over;                           /* its last record was taken in */
 	int32_t phase;
 	bool moved;                                  /* an event of the execution itself was taken in */
 	int64_t started_us, updated_us, duration_us; /* 0, 0 and -1 for none */

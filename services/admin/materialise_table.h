@@ -1,6 +1,7 @@
 /* Rows of executions, node and task executions: read what a batch needs, write what it became.
  * One statement a table and direction, however many rows. */
 #pragma once
+#include "bus/outbox.h"
 #include "db/db.h"
 #include "materialise_fold.h"
 
@@ -8,5 +9,9 @@
 enum code table_read_executions(struct fold *f, struct db *db, struct err *err);
 /* Node and task rows that the records touch, of executions that have rows already. */
 enum code table_read_rows(struct fold *f, AlulaRecord *const *records, size_t n, struct db *db, struct err *err);
+/* Inside the transaction, after table_write: commands to the parents of executions that are over
+ * (materialise_children.c).
+ */
+enum code tell_parents(struct fold *f, struct db *db, struct outbox_rows *sent, struct err *err);
 /* Inside a transaction. ABORTED when somebody else has moved one of the executions since it was read. */
 enum code table_write(struct fold *f, struct db *db, struct err *err);

@@ -116,8 +116,11 @@ class Execution:
     def __init__(self, stack, bus, plan):
         self.stack, self.bus = stack, bus
         self.id = create(stack.admin, plan)
-        (self.key, subject), = stack.sql("SELECT o.key, o.subject FROM admin.outbox o JOIN admin.executions e USING (key) "
-                                         "WHERE e.name = %s", self.id.name)
+        self.find()
+
+    def find(self):
+        (self.key, subject), = self.stack.sql(
+            "SELECT o.key, o.subject FROM admin.outbox o JOIN admin.executions e USING (key) WHERE e.name = %s", self.id.name)
         self.shard = int(subject.split(".")[-1])
         self.subject = f"alula.events.{self.shard % 4}.{self.shard}"
 
