@@ -10,7 +10,7 @@
 
 /* Beyond the grace, for close and what a drain overran. */
 enum { WATCHDOG_EXTRA_US = 15 * 1000 * 1000 };
-enum { MAX_HEAPS = 4, HEAP_KEEP_BYTES = 128 << 10 };
+enum { MAX_HEAPS = 4, HEAP_KEEP_BYTES = 1 << 20 };
 
 #define AT(field) .offset = offsetof(struct service_config, field)
 static const struct config_key SHARED_KEYS[] = {
@@ -280,7 +280,8 @@ static int act(struct run *r)
 }
 
 /* By itself glibc makes eight heaps a core for the threads, and keeps the more of them the larger the blocks that were
- * freed. So bounded, memory is given back after a peak, at no cost that could be measured. */
+ * freed. So bounded, memory is given back after a peak. (A smaller threshold gives more back, and makes large
+ * executions slower: their blocks come and go by page faults.) */
 static void bound_heaps(void)
 {
 	mallopt(M_ARENA_MAX, MAX_HEAPS);
