@@ -1,8 +1,8 @@
 # Modules (libs/common/*), services (services/*) and their programs.
 #
 # A module says in libs/common/<module>/module.mk what it needs: `<module>.deps` other modules, `<module>.pkgs`
-# pkg-config names.  A service says in services/<name>/service.mk which modules it links (`<name>.modules`).
-# A new directory with such a file is built without an edit here.
+# pkg-config names, `<module>.test_deps` modules for its unit tests only.  A service says in services/<name>/service.mk
+# which modules it links (`<name>.modules`).  A new directory with such a file is built without an edit here.
 
 MODULES  := $(patsubst libs/common/%/module.mk,%,$(wildcard libs/common/*/module.mk))
 SERVICES := $(patsubst services/%/service.mk,%,$(wildcard services/*/service.mk))
@@ -61,7 +61,7 @@ $(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
 UNIT_SRCS  := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS  = $(patsubst %.c,$(B)/%,$(UNIT_SRCS))
 unit_of     = $(word 3,$(subst /, ,$(1)))
-unit_mods   = $(if $(filter $(call unit_of,$(1)),$(SERVICES)),$($(call unit_of,$(1)).modules),$(call unit_of,$(1)))
+unit_mods   = $(if $(filter $(call unit_of,$(1)),$(SERVICES)),$($(call unit_of,$(1)).modules),$(call unit_of,$(1)) $($(call unit_of,$(1)).test_deps))
 define unit_rules
 $(B)/$(1:.c=.o): OWN_CFLAGS = $(if $(filter $(call unit_of,$(1)),$(SERVICES)),-Iservices/$(call unit_of,$(1)))
 $(B)/$(1:.c=): $(B)/$(1:.c=.o) $(if $(filter $(call unit_of,$(1)),$(SERVICES)),$(call service_lib,$(call unit_of,$(1)))) \

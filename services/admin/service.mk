@@ -1,1 +1,1 @@
-admin.modules = base pb json flyte api rpc http gateway config service db bus store metrics loop
+admin.modules = base pb json flyte compiler api rpc http gateway config service db bus store metrics loop

@@ -1,0 +1,3 @@
+compiler.deps = base pb flyte
+compiler.pkgs =
+compiler.test_deps = json
