@@ -37,6 +37,12 @@ static const struct db_stmt REQUIRED_TASKS = {
 	"SELECT r.n, t.compiled FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) "
 	"AS r(n, project, domain, name, version) LEFT JOIN tasks t USING (project, domain, name, version) ORDER BY r.n",
 };
+static const struct db_stmt REQUIRED_LAUNCH_PLANS = {
+	"workflow_required_launch_plans",
+	"SELECT r.n, l.closure FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) "
+	"AS r(n, project, domain, name, version) LEFT JOIN launch_plans l USING (project, domain, name, version) "
+	"ORDER BY r.n",
+};
 
 enum { MAX_CLOSURE_BYTES = 1 << 30 };
 
@@ -51,12 +57,12 @@ static const struct list_entity WORKFLOW_ENTITIES[] = {{"workflow", "w", WORKFLO
 
 /* ---- compiling ---- */
 
-static enum code load_tasks(struct request *rq, struct db *db, const CoreIdentifier *const *ids, size_t n,
-			    CoreCompiledTask **ret, struct err *err)
+/* The packed messages of `ids`, one row each in their order. NOT_FOUND for the first that is not there. */
+static enum code load_required(struct request *rq, struct db *db, const struct db_stmt *stmt, CoreResourceType type,
+			       const CoreIdentifier *const *ids, size_t n, struct db_rows **ret, struct err *err)
 {
 	struct arena *a = rq->arena;
 	struct db_array *number = db_array_new(a, db_i64(0)), *part[4];
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
 
 	for (size_t k = 0; k < ARRAY_SIZE(part); k++)
 		part[k] = db_array_new(a, db_text(""));
@@ -66,30 +72,83 @@ static enum code load_tasks(struct request *rq, struct db *db, const CoreIdentif
 		for (size_t k = 0; k < ARRAY_SIZE(part); k++)
 			db_array_add(part[k], values[k]);
 	}
-	enum code c = db_query(db, &REQUIRED_TASKS, &rows, err, db_array(number), db_array(part[0]), db_array(part[1]),
+	enum code c = db_query(db, stmt, ret, err, db_array(number), db_array(part[0]), db_array(part[1]),
 			       db_array(part[2]), db_array(part[3]));
-	for (size_t i = 0; !c && i < n; i++) {
-		if (db_is_null(rows, i, 1))
-			return missing_entity(ids[i], CORE_RESOURCE_TYPE_TASK, a, err);
-		c = pb_unpack_own(CORE_COMPILED_TASK_DESC, db_get_str(rows, i, 1), a, (void **)&ret[i], err);
-	}
+	for (size_t i = 0; !c && i < n; i++)
+		if (db_is_null(*ret, i, 1))
+			return missing_entity(ids[i], type, a, err);
 	return c;
 }
 
-static enum code compile(struct request *rq, struct db *db, CoreWorkflowTemplate *w, CoreCompiledWorkflowClosure **ret,
-			 struct err *err)
+static enum code load_tasks(struct request *rq, struct db *db, const struct requirements *need,
+			    struct compile_input *ret, struct err *err)
 {
-	const CoreIdentifier *const *ids;
-	size_t n;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	CoreCompiledTask **tasks = arena_array(rq->arena, CoreCompiledTask *, need->n_tasks);
 
-	required_tasks(w, rq->arena, &ids, &n);
-	CoreCompiledTask **tasks = arena_array(rq->arena, CoreCompiledTask *, n);
-	enum code c = n ? load_tasks(rq, db, ids, n, tasks, err) : OK;
+	if (!need->n_tasks)
+		return OK;
+	enum code c =
+		load_required(rq, db, &REQUIRED_TASKS, CORE_RESOURCE_TYPE_TASK, need->tasks, need->n_tasks, &rows, err);
+	for (size_t i = 0; !c && i < need->n_tasks; i++)
+		c = pb_unpack_own(CORE_COMPILED_TASK_DESC, db_get_str(rows, i, 1), rq->arena, (void **)&tasks[i], err);
+	ret->tasks = tasks;
+	ret->n_tasks = need->n_tasks;
+	return c;
+}
+
+static enum code load_launch_plans(struct request *rq, struct db *db, const struct requirements *need,
+				   struct compile_input *ret, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	struct launch_plan_interface *plans =
+		arena_array(rq->arena, struct launch_plan_interface, need->n_launch_plans);
+
+	if (!need->n_launch_plans)
+		return OK;
+	enum code c = load_required(rq, db, &REQUIRED_LAUNCH_PLANS, CORE_RESOURCE_TYPE_LAUNCH_PLAN, need->launch_plans,
+				    need->n_launch_plans, &rows, err);
+	for (size_t i = 0; !c && i < need->n_launch_plans; i++) {
+		AdminLaunchPlanClosure *closure = NULL;
+		c = pb_unpack_own(ADMIN_LAUNCH_PLAN_CLOSURE_DESC, db_get_str(rows, i, 1), rq->arena, (void **)&closure,
+				  err);
+		if (!c)
+			plans[i] = (struct launch_plan_interface){need->launch_plans[i], closure->expected_inputs,
+								  closure->expected_outputs};
+	}
+	ret->launch_plans = plans;
+	ret->n_launch_plans = need->n_launch_plans;
+	return c;
+}
+
+static enum code load_and_compile(struct request *rq, struct db *db, const AdminWorkflowSpec *spec,
+				  CoreCompiledWorkflowClosure **ret, struct err *err)
+{
+	struct compile_input in = {
+		.workflow = spec->template_,
+		.sub_workflows = spec->sub_workflows,
+		.n_sub_workflows = spec->n_sub_workflows,
+	};
+	struct requirements need;
+	enum code c = compile_requirements(in.workflow, in.sub_workflows, in.n_sub_workflows, rq->arena, &need, err);
+
+	if (c)
+		return err_prefix(err, c, "failed to get workflow requirements with err ");
+	c = load_tasks(rq, db, &need, &in, err);
 	if (!c)
-		c = compile_workflow(w, tasks, n, rq->arena, ret, err);
+		c = load_launch_plans(rq, db, &need, &in, err);
+	return c ? c : compile_workflow(&in, rq->arena, ret, err);
+}
+
+static enum code compile(struct request *rq, struct db *db, const AdminWorkflowSpec *spec,
+			 CoreCompiledWorkflowClosure **ret, struct err *err)
+{
+	enum code c = load_and_compile(rq, db, spec, ret, err);
+
 	if (c != NOT_FOUND && c != INVALID_ARGUMENT)
 		return c;
-	err_prefix(err, c, "failed to compile workflow for [%s] with err: ", identifier_text(w->id, rq->arena));
+	err_prefix(err, c,
+		   "failed to compile workflow for [%s] with err: ", identifier_text(spec->template_->id, rq->arena));
 	if (err)
 		err->code = INVALID_ARGUMENT;
 	return INVALID_ARGUMENT;
@@ -190,7 +249,7 @@ enum code create_workflow(struct request *rq, struct db *db, const AdminWorkflow
 	if (c)
 		return c;
 	in->spec->template_->id = in->id;
-	c = compile(rq, db, in->spec->template_, &w.closure, err);
+	c = compile(rq, db, in->spec, &w.closure, err);
 	if (!c)
 		c = check_size(rq, w.closure, err);
 	if (c)

@@ -1,19 +1,23 @@
 /* Bindings: does each input get a value that fits?
  * Source: flytepropeller pkg/compiler/validators/bindings.go, vars.go, typing/variable.go (v1.16.8). */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/private.h"
 #include "flyte/text.h"
 #include "flyte/types.h"
+#include "pb/pb.h"
 
 /* Where an input is being bound. */
 struct place {
 	struct compilation *c;
 	struct compile_errors *errors;
+	struct edges *edges;
 	uint32_t at;
 	const CoreNode *node;
 	const char *param;
+	const CoreLiteralType **resolved; /* NULL, or: any type will do, tell which */
 	bool in_union;
 };
 
@@ -32,35 +36,10 @@ static const char *text_of(const struct place *p, const void *message)
 	return arena_printf(p->c->arena, "%s%s", buf_text(&b), b.failed ? "…" : "");
 }
 
-static void add_dataclass(const CoreLiteralType *t, struct buf *b)
-{
-	if (!t) {
-		buf_adds(b, "None");
-		return;
-	}
-	if (t->type_case != CORE_LITERAL_TYPE_TYPE_SIMPLE || t->simple != CORE_SIMPLE_TYPE_STRUCT) {
-		type_add_text(t, b);
-		return;
-	}
-	buf_adds(b, "simple: STRUCT structure{");
-	for (size_t i = 0; t->structure && i < t->structure->n_dataclass_type; i++) {
-		const CoreTypeStructureDataclassTypeEntry *e = t->structure->dataclass_type[i];
-		buf_printf(b, "%sdataclass_type:{key:%s value:{", i ? ", " : "", e->key);
-		add_dataclass(e->value, b);
-		buf_adds(b, "}");
-	}
-	buf_adds(b, "}");
-}
-
-/* As Flyte's messages name types. Source: compiler/common/pretty_print.go. */
+/* As Flyte's messages name types. */
 static const char *pretty_type(const struct place *p, const CoreLiteralType *t)
 {
-	auto_buf struct buf b = {.limit = TEXT_BYTES};
-
-	if (p->in_union || p->errors->dropped)
-		return "";
-	add_dataclass(t, &b);
-	return arena_printf(p->c->arena, "%s%s", buf_text(&b), b.failed ? "…" : "");
+	return p->in_union || p->errors->dropped ? "" : type_error_text(t, p->c->arena);
 }
 
 bool node_position(const struct compilation *c, const char *id, uint32_t *ret)
@@ -70,11 +49,6 @@ bool node_position(const struct compilation *c, const char *id, uint32_t *ret)
 	if (at)
 		*ret = (uint32_t)(at - 1);
 	return at;
-}
-
-const CoreVariable *variables_find(const struct variables *v, const char *name)
-{
-	return v->by_name ? map_get(v->by_name, str_of(name)) : NULL;
 }
 
 static bool not_bound(const struct place *p)
@@ -196,7 +170,7 @@ static const CoreLiteralType *follow_path(const struct place *p, const CoreOutpu
 static bool check_output(const struct place *p, CoreOutputReference *promise, uint32_t from, const CoreVariable *output,
 			 bool has_index, const CoreLiteralType *expected)
 {
-	CoreNode *upstream = p->c->nodes[from].node;
+	CoreNode *upstream = p->c->nodes.at[from]->node;
 	const CoreLiteralType *type = output->type;
 
 	if (has_index && type->type_case != CORE_LITERAL_TYPE_TYPE_COLLECTION_TYPE)
@@ -206,10 +180,12 @@ static bool check_output(const struct place *p, CoreOutputReference *promise, ui
 	type = follow_path(p, promise, type);
 	if (!type)
 		return false;
-	if (!type_castable(type, expected))
+	if (p->resolved)
+		*p->resolved = output->type;
+	else if (!type_castable(type, expected))
 		return mismatching_variables(p, upstream, promise->var, type, expected);
 	promise->node_id = upstream->id;
-	add_edge(p->c, from, p->at);
+	add_edge(p->edges, from, p->at);
 	return true;
 }
 
@@ -227,7 +203,9 @@ static bool check_promise(const struct place *p, CoreOutputReference *promise, c
 		compile_error(p->errors, "SyntaxError", p->node->id, "Failed to parse element [%s].", promise->var);
 		return false;
 	}
-	const struct compile_node *upstream = &p->c->nodes[from];
+	const struct compile_node *upstream = p->c->nodes.at[from];
+	if (upstream->bad_aliases)
+		return not_bound(p);
 	const CoreVariable *output = find_output(upstream, var.name);
 	if (!output) {
 		compile_error(p->errors, "VariableNameNotFound", upstream->node->id,
@@ -262,10 +240,13 @@ static bool check_scalar(const struct place *p, const CoreScalar *s, const CoreL
 	const CoreLiteralType *type = scalar_type(s, p->c->arena);
 	bool ok = true;
 
+	if (p->resolved)
+		*p->resolved = type;
 	if (!type) {
-		compile_error(p->errors, "UnrecognizedValue", p->node->id, "Unrecognized value [%s].", text_of(p, s));
+		compile_error(p->errors, "UnrecognizedValue", p->node->id, "Unrecognized value [%s].",
+			      s->value_case == CORE_SCALAR_VALUE_BLOB ? "*core.Scalar_Blob" : "");
 		ok = false;
-	} else if (!type_castable(type, expected)) {
+	} else if (!p->resolved && !type_castable(type, expected)) {
 		compile_error(p->errors, "MismatchingTypes", p->node->id,
 			      "Variable [%s] (type [%s]) doesn't match expected type [%s].", p->param,
 			      pretty_type(p, type), pretty_type(p, expected));
@@ -311,9 +292,9 @@ static bool check_variants(const struct place *p, CoreBindingData *b, const Core
 		struct place trial = *p;
 		trial.errors = &unused;
 		trial.in_union = true;
-		size_t edges = p->c->edges.n;
+		size_t edges = p->edges->n;
 		if (!check_value(&trial, b, u->variants[i])) {
-			p->c->edges.n = edges;
+			p->edges->n = edges;
 			continue;
 		}
 		if (match) {
@@ -340,7 +321,7 @@ static bool check_value(const struct place *p, CoreBindingData *b, const CoreLit
 {
 	int kind = b ? (int)b->value_case : CORE_BINDING_DATA_VALUE_NOT_SET;
 
-	if (p->in_union && --p->c->union_steps < 0)
+	if (p->in_union && --p->c->program->union_steps < 0)
 		return false;
 	if (!expected)
 		return not_bound(p);
@@ -360,44 +341,134 @@ static bool check_value(const struct place *p, CoreBindingData *b, const CoreLit
 
 /* ---- a node's bindings ---- */
 
+struct sorted_binding {
+	CoreBinding *binding;
+	size_t i;
+};
+
 static int by_var(const void *x, const void *y)
 {
-	return strcmp((*(CoreBinding *const *)x)->var, (*(CoreBinding *const *)y)->var);
+	const struct sorted_binding *a = x, *b = y;
+	int order = strcmp(a->binding->var, b->binding->var);
+
+	return order ? order : a->i < b->i ? -1 : a->i > b->i;
 }
 
-static void check_binding(const struct place *p, CoreBinding *b, bool repeated)
+/* Equal names in the order in which they came: the first one counts. */
+static struct sorted_binding *sort_bindings(struct arena *a, const CoreNode *n)
 {
-	const CoreVariable *param = variables_find(&p->c->nodes[p->at].interface->inputs, b->var);
+	struct sorted_binding *sorted = arena_array(a, struct sorted_binding, n->n_inputs);
 
-	if (!param)
-		compile_error(p->errors, "VariableNameNotFound", p->node->id, "Variable [%s] not found on node [%s].",
-			      b->var, p->node->id);
-	else if (!b->binding)
+	for (size_t i = 0; i < n->n_inputs; i++)
+		sorted[i] = (struct sorted_binding){n->inputs[i], i};
+	qsort(sorted, n->n_inputs, sizeof *sorted, by_var);
+	return sorted;
+}
+
+static void check_binding(const struct place *p, CoreBinding *b, const CoreLiteralType *expected)
+{
+	size_t edges = p->edges->n;
+
+	if (!check_value(p, b->binding, expected))
+		p->edges->n = edges;
+}
+
+/* Has the binding something to say, and is it the first for its variable? */
+static bool is_first(const struct place *p, const CoreBinding *b, bool bound)
+{
+	if (!b->binding)
 		compile_error(p->errors, "ValueRequired", p->node->id, "Value required [Binding].");
-	else if (repeated)
+	else if (bound)
 		compile_error(p->errors, "ParameterBoundMoreThanOnce", p->node->id,
 			      "Input [%s] is bound more than once.", b->var);
-	else
-		check_value(p, b->binding, param->type);
+	return b->binding && !bound;
 }
 
-void check_bindings(struct compilation *c, uint32_t at, CoreBinding *const *bindings, size_t n)
+/* As Flyte sees it, also of a union with a variant that is not simple. */
+static bool is_optional(const CoreLiteralType *t)
 {
-	struct place p = {.c = c, .errors = &c->errors, .at = at, .node = c->nodes[at].node};
-	CoreBinding **sorted = arena_dup(c->arena, bindings, n * sizeof *sorted);
-	const CoreVariableMap *params = c->nodes[at].interface->inputs.source;
+	for (size_t i = 0; t && t->type_case == CORE_LITERAL_TYPE_TYPE_UNION_TYPE && i < t->union_type->n_variants;
+	     i++) {
+		const CoreLiteralType *v = t->union_type->variants[i];
+		if (v->type_case != CORE_LITERAL_TYPE_TYPE_SIMPLE || v->simple == CORE_SIMPLE_TYPE_NONE)
+			return true;
+	}
+	return false;
+}
 
-	qsort(sorted, n, sizeof *sorted, by_var);
-	for (size_t i = 0; i < n; i++) {
-		p.param = sorted[i]->var;
-		check_binding(&p, sorted[i], i && strcmp(sorted[i]->var, sorted[i - 1]->var) == 0);
-	}
-	for (size_t i = 0; params && i < params->n_variables; i++) {
-		CoreBinding key = {.var = params->variables[i]->key}, *wanted = &key;
-		if (bsearch(&wanted, sorted, n, sizeof *sorted, by_var))
+static int find_binding(const void *key, const void *at)
+{
+	return strcmp(key, ((const struct sorted_binding *)at)->binding->var);
+}
+
+static void check_unbound(struct place *p, const struct variables *params, const struct sorted_binding *sorted)
+{
+	const CoreVariableMap *m = params->source;
+
+	for (size_t i = 0; m && i < m->n_variables; i++) {
+		const CoreVariable *v = m->variables[i]->value;
+		p->param = m->variables[i]->key;
+		if (params->unbound_ok && params->unbound_ok[i])
 			continue;
-		p.param = key.var;
-		if (!params->variables[i]->value || !type_optional(params->variables[i]->value->type))
-			not_bound(&p);
+		if ((!v || !is_optional(v->type)) &&
+		    !(sorted && bsearch(p->param, sorted, p->node->n_inputs, sizeof *sorted, find_binding)))
+			not_bound(p);
 	}
+}
+
+void check_bindings(struct compilation *c, const struct compile_node *n, struct edges *edges)
+{
+	if (!n->interface)
+		return;
+	const struct variables *params = &n->interface->inputs;
+	struct place p = {.c = c, .errors = &c->program->errors, .edges = edges, .at = n->at, .node = n->node};
+	struct sorted_binding *sorted = sort_bindings(c->arena, n->node);
+	bool bound = false;
+
+	for (size_t i = 0; i < n->node->n_inputs; i++) {
+		CoreBinding *b = sorted[i].binding;
+		const CoreVariable *param = variables_find(params, b->var);
+		p.param = b->var;
+		bound = bound && strcmp(b->var, sorted[i - 1].binding->var) == 0;
+		if (!param) {
+			compile_error(p.errors, "VariableNameNotFound", p.node->id,
+				      "Variable [%s] not found on node [%s].", b->var, p.node->id);
+		} else if (is_first(&p, b, bound)) {
+			bound = true;
+			check_binding(&p, b, param->type);
+		}
+	}
+	check_unbound(&p, params, n->node->n_inputs ? sorted : NULL);
+}
+
+CoreVariableMap *resolve_bindings(struct compilation *c, const struct compile_node *n)
+{
+	static const CoreLiteralType ANY = CORE_LITERAL_TYPE_INIT;
+	const CoreLiteralType *resolved = NULL;
+	struct place p = {.c = c,
+			  .errors = &c->program->errors,
+			  .edges = &c->upstream,
+			  .at = n->at,
+			  .node = n->node,
+			  .resolved = &resolved};
+	size_t errors = compile_errors_count(p.errors);
+	CoreVariableMap *variables = pb_new(c->arena, CORE_VARIABLE_MAP_DESC);
+	struct sorted_binding *sorted = sort_bindings(c->arena, n->node);
+	bool bound = false;
+
+	for (size_t i = 0; i < n->node->n_inputs; i++) {
+		CoreBinding *b = sorted[i].binding;
+		p.param = b->var;
+		bound = bound && strcmp(b->var, sorted[i - 1].binding->var) == 0;
+		if (!is_first(&p, b, bound))
+			continue;
+		bound = true;
+		check_binding(&p, b, &ANY);
+		CoreVariableMapVariablesEntry *e = pb_new(c->arena, CORE_VARIABLE_MAP_VARIABLES_ENTRY_DESC);
+		e->key = b->var;
+		e->value = pb_new(c->arena, CORE_VARIABLE_DESC);
+		e->value->type = (CoreLiteralType *)resolved;
+		*PB_ADD(c->arena, variables->variables, variables->n_variables) = e;
+	}
+	return compile_errors_count(p.errors) == errors ? variables : NULL;
 }

@@ -1,116 +1,75 @@
-/* The graph of a workflow: who waits for whom. Nodes are positions, edges pairs of them; nothing here recurses. */
+/* The graph of a workflow: who waits for whom. Nodes are numbers, edges pairs of them; nothing here recurses. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/private.h"
 #include "pb/pb.h"
 
-/* ---- order by id ---- */
+/* ---- edges ---- */
 
-static int by_id(const void *x, const void *y, void *arg)
-{
-	const struct compilation *c = arg;
-	return strcmp(c->nodes[*(const uint32_t *)x].node->id, c->nodes[*(const uint32_t *)y].node->id);
-}
-
-void rank_nodes(struct compilation *c)
-{
-	uint32_t *order = arena_array(c->arena, uint32_t, c->n_nodes);
-
-	c->rank = arena_array(c->arena, uint32_t, c->n_nodes);
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		order[i] = i;
-	qsort_r(order, c->n_nodes, sizeof *order, by_id, c);
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		c->rank[order[i]] = i;
-}
-
-struct order {
-	const uint32_t *rank;
-	bool by_to;
-};
-
-static int by_ends(const void *x, const void *y, void *arg)
+static int by_source(const void *x, const void *y)
 {
 	const struct edge *a = x, *b = y;
-	const struct order *o = arg;
-	uint32_t a1 = o->rank[o->by_to ? a->to : a->from], b1 = o->rank[o->by_to ? b->to : b->from];
-	uint32_t a2 = o->rank[o->by_to ? a->from : a->to], b2 = o->rank[o->by_to ? b->from : b->to];
 
-	if (a1 != b1)
-		return a1 < b1 ? -1 : 1;
-	return a2 < b2 ? -1 : a2 > b2;
+	if (a->from != b->from)
+		return a->from < b->from ? -1 : 1;
+	return a->to < b->to ? -1 : a->to > b->to;
 }
 
-static void sort_edges(struct compilation *c, bool by_to)
+void edges_sort(struct edges *e)
 {
-	struct order o = {c->rank, by_to};
 	size_t n = 0;
 
-	if (!c->edges.n)
-		return;
-	qsort_r(c->edges.at, c->edges.n, sizeof *c->edges.at, by_ends, &o);
-	for (size_t i = 0; i < c->edges.n; i++) {
-		const struct edge *e = &c->edges.at[i];
-		if (!n || memcmp(e, &c->edges.at[n - 1], sizeof *e) != 0)
-			c->edges.at[n++] = *e;
-	}
-	c->edges.n = n;
+	if (e->n)
+		qsort(e->at, e->n, sizeof *e->at, by_source);
+	for (size_t i = 0; i < e->n; i++)
+		if (!n || memcmp(&e->at[i], &e->at[n - 1], sizeof *e->at) != 0)
+			e->at[n++] = e->at[i];
+	e->n = n;
 }
 
-void connect_orphans(struct compilation *c)
-{
-	bool *has_up = arena_array(c->arena, bool, c->n_nodes), *has_down = arena_array(c->arena, bool, c->n_nodes);
-
-	vec_each (struct edge *, e, &c->edges)
-		has_up[e->to] = has_down[e->from] = true;
-	for (uint32_t i = FIRST_NODE; i < c->n_nodes; i++) {
-		if (!has_up[i])
-			add_edge(c, START, i);
-		if (!has_down[i])
-			add_edge(c, i, END);
-	}
-	sort_edges(c, false);
-}
-
-/* ---- the walk from the start node; edges are sorted by their source ---- */
+/* ---- the walk ---- */
 
 struct walk {
+	const struct graph *graph;
 	size_t *next, *end; /* edges of each node that are still to be followed */
 	uint8_t *state;     /* 0: not seen, 1: on the way, 2: done */
 	uint32_t *stack;
 	size_t depth;
 };
 
-static void walk_init(struct compilation *c, struct walk *w)
+static void walk_init(struct walk *w, struct arena *a)
 {
-	w->next = arena_array(c->arena, size_t, c->n_nodes);
-	w->end = arena_array(c->arena, size_t, c->n_nodes);
-	w->state = arena_array(c->arena, uint8_t, c->n_nodes);
-	w->stack = arena_array(c->arena, uint32_t, c->n_nodes);
-	for (size_t i = 0; i < c->edges.n; i++) {
-		uint32_t from = c->edges.at[i].from;
+	const struct edges *e = w->graph->edges;
+
+	w->next = arena_array(a, size_t, w->graph->n);
+	w->end = arena_array(a, size_t, w->graph->n);
+	w->state = arena_array(a, uint8_t, w->graph->n);
+	w->stack = arena_array(a, uint32_t, w->graph->n);
+	for (size_t i = 0; i < e->n; i++) {
+		uint32_t from = e->at[i].from;
 		if (!w->end[from])
 			w->next[from] = i;
 		w->end[from] = i + 1;
 	}
 }
 
-static void report_cycle(struct compilation *c, const struct walk *w, uint32_t back_to)
+static void report_cycle(struct compile_errors *errors, const struct walk *w, uint32_t back_to)
 {
+	const struct graph *g = w->graph;
 	auto_buf struct buf path = {0};
 
 	for (size_t i = 0; i < w->depth; i++)
-		buf_printf(&path, "%s>", c->nodes[w->stack[i]].node->id);
-	buf_adds(&path, c->nodes[back_to].node->id);
-	compile_error(&c->errors, "CycleDetected", START_ID,
+		buf_printf(&path, "%s>", g->name(g->arg, w->stack[i]));
+	buf_adds(&path, g->name(g->arg, back_to));
+	compile_error(errors, "CycleDetected", START_ID,
 		      "A cycle has been detected while traversing the Workflow [%s].", buf_text(&path));
 }
 
-/* False when a cycle was found. */
-static bool walk_graph(struct compilation *c, struct walk *w)
+static bool walk(struct walk *w, struct compile_errors *errors)
 {
-	w->stack[w->depth++] = START;
-	w->state[START] = 1;
+	w->stack[w->depth++] = w->graph->start;
+	w->state[w->graph->start] = 1;
 	while (w->depth) {
 		uint32_t at = w->stack[w->depth - 1];
 		if (w->next[at] == w->end[at]) {
@@ -118,9 +77,9 @@ static bool walk_graph(struct compilation *c, struct walk *w)
 			w->depth--;
 			continue;
 		}
-		uint32_t to = c->edges.at[w->next[at]++].to;
+		uint32_t to = w->graph->edges->at[w->next[at]++].to;
 		if (w->state[to] == 1) {
-			report_cycle(c, w, to);
+			report_cycle(errors, w, to);
 			return false;
 		}
 		if (w->state[to] == 0) {
@@ -131,53 +90,143 @@ static bool walk_graph(struct compilation *c, struct walk *w)
 	return true;
 }
 
-void check_reachable(struct compilation *c)
+bool graph_walk(const struct graph *g, struct program *p, bool *seen)
 {
-	struct walk w = {0};
+	struct walk w = {.graph = g};
+
+	walk_init(&w, p->arena);
+	if (!walk(&w, &p->errors))
+		return false;
+	for (uint32_t i = 0; i < g->n; i++)
+		seen[i] = w.state[i];
+	return true;
+}
+
+/* ---- ranks: places of ids in their order, so that edges are sorted by id ---- */
+
+struct ranks {
+	uint32_t *of;      /* by position; nodes of one id share it */
+	const char **name; /* by rank */
+	bool *top;         /* by rank: a node of the graph itself */
+	uint32_t n;
+};
+
+static int by_id(const void *x, const void *y, void *arg)
+{
+	const struct compilation *c = arg;
+	return strcmp(c->nodes.at[*(const uint32_t *)x]->node->id, c->nodes.at[*(const uint32_t *)y]->node->id);
+}
+
+static void rank_nodes(const struct compilation *c, struct ranks *r)
+{
+	size_t n = c->nodes.n;
+	uint32_t *order = arena_array(c->arena, uint32_t, n);
+
+	r->of = arena_array(c->arena, uint32_t, n);
+	r->name = arena_array(c->arena, const char *, n);
+	r->top = arena_array(c->arena, bool, n);
+	for (uint32_t i = 0; i < n; i++)
+		order[i] = i;
+	qsort_r(order, n, sizeof *order, by_id, (void *)c);
+	for (size_t i = 0; i < n; i++) {
+		const struct compile_node *node = c->nodes.at[order[i]];
+		if (i && strcmp(r->name[r->n - 1], node->node->id) == 0)
+			r->n--;
+		r->of[order[i]] = r->n;
+		r->name[r->n] = node->node->id;
+		r->top[r->n++] |= !node->inner;
+	}
+}
+
+static void to_ranks(const struct ranks *r, struct edges *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		e->at[i] = (struct edge){r->of[e->at[i].from], r->of[e->at[i].to]};
+}
+
+/* ---- the graph is closed ---- */
+
+static void connect_orphans(struct compilation *c, const struct ranks *r)
+{
+	bool *has_up = arena_array(c->arena, bool, r->n), *has_down = arena_array(c->arena, bool, r->n);
+	uint32_t start = r->of[START], end = r->of[END];
+
+	vec_each (struct edge *, e, &c->edges)
+		has_up[e->to] = has_down[e->from] = true;
+	vec_each (struct edge *, e, &c->upstream)
+		has_up[e->to] = true;
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (!r->top[i] || i == start || i == end)
+			continue;
+		if (!has_up[i])
+			add_edge(&c->edges, start, i);
+		if (!has_down[i])
+			add_edge(&c->edges, i, end);
+	}
+	edges_sort(&c->edges);
+}
+
+static const char *name_of_rank(const void *arg, uint32_t i)
+{
+	return ((const struct ranks *)arg)->name[i];
+}
+
+static void check_reachable(struct compilation *c, const struct ranks *r)
+{
+	struct graph g = {r->n, &c->edges, name_of_rank, r, r->of[START]};
+	bool *seen = arena_array(c->arena, bool, r->n);
 	auto_buf struct buf lost = {0};
 
-	walk_init(c, &w);
-	if (!walk_graph(c, &w))
+	if (!graph_walk(&g, c->program, seen))
 		return;
-	for (uint32_t i = FIRST_NODE; i < c->n_nodes; i++)
-		if (!w.state[i])
-			buf_printf(&lost, "%s%s", lost.len ? "," : "", c->nodes[i].node->id);
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->top[i] && !seen[i] && i != r->of[END])
+			buf_printf(&lost, "%s%s", lost.len ? "," : "", r->name[i]);
 	if (lost.len)
-		compile_error(&c->errors, "UnreachableNodes", START_ID, "The Workflow contain unreachable nodes [%s].",
-			      buf_text(&lost));
+		compile_error(&c->program->errors, "UnreachableNodes", START_ID,
+			      "The Workflow contain unreachable nodes [%s].", buf_text(&lost));
 }
 
 /* ---- connections ---- */
 
 /* The entries of downstream and of upstream have the same shape, but are two types to protobuf-c. */
-#define DEFINE_ADD_LISTS(fn, Entry, DESC, entries, n_entries, key_end, value_end)                                      \
-	static void fn(struct compilation *c, CoreConnectionSet *set)                                                  \
+#define DEFINE_ADD_LISTS(fn, Entry, DESC, entries, n_entries)                                                          \
+	static void fn(struct arena *a, const struct edges *edges, const struct ranks *r, CoreConnectionSet *set)      \
 	{                                                                                                              \
 		uint32_t last = UINT32_MAX;                                                                            \
 		CoreConnectionSetIdList *list = NULL;                                                                  \
-		vec_each (struct edge *, e, &c->edges) {                                                               \
-			if (e->key_end != last) {                                                                      \
-				Entry *entry = pb_new(c->arena, DESC);                                                 \
-				entry->key = c->nodes[e->key_end].node->id;                                            \
-				entry->value = list = pb_new(c->arena, CORE_CONNECTION_SET_ID_LIST_DESC);              \
-				*PB_ADD(c->arena, set->entries, set->n_entries) = entry;                               \
-				last = e->key_end;                                                                     \
+		vec_each (struct edge *, e, edges) {                                                                   \
+			if (e->from != last) {                                                                         \
+				Entry *entry = pb_new(a, DESC);                                                        \
+				entry->key = (char *)r->name[e->from];                                                 \
+				entry->value = list = pb_new(a, CORE_CONNECTION_SET_ID_LIST_DESC);                     \
+				*PB_ADD(a, set->entries, set->n_entries) = entry;                                      \
+				last = e->from;                                                                        \
 			}                                                                                              \
-			*PB_ADD(c->arena, list->ids, list->n_ids) = c->nodes[e->value_end].node->id;                   \
+			*PB_ADD(a, list->ids, list->n_ids) = (char *)r->name[e->to];                                   \
 		}                                                                                                      \
 	}
 DEFINE_ADD_LISTS(add_downstream, CoreConnectionSetDownstreamEntry, CORE_CONNECTION_SET_DOWNSTREAM_ENTRY_DESC,
-		 downstream, n_downstream, from, to)
+		 downstream, n_downstream)
 DEFINE_ADD_LISTS(add_upstream, CoreConnectionSetUpstreamEntry, CORE_CONNECTION_SET_UPSTREAM_ENTRY_DESC, upstream,
-		 n_upstream, to, from)
+		 n_upstream)
 
-CoreConnectionSet *make_connections(struct compilation *c)
+CoreConnectionSet *connect_nodes(struct compilation *c)
 {
 	CoreConnectionSet *set = pb_new(c->arena, CORE_CONNECTION_SET_DESC);
+	struct ranks r = {0};
 
-	sort_edges(c, false);
-	add_downstream(c, set);
-	sort_edges(c, true);
-	add_upstream(c, set);
+	rank_nodes(c, &r);
+	to_ranks(&r, &c->edges);
+	to_ranks(&r, &c->upstream);
+	connect_orphans(c, &r);
+	check_reachable(c, &r);
+	add_downstream(c->arena, &c->edges, &r, set);
+	vec_each (struct edge *, e, &c->edges)
+		add_edge(&c->upstream, e->from, e->to);
+	vec_each (struct edge *, e, &c->upstream)
+		*e = (struct edge){e->to, e->from};
+	edges_sort(&c->upstream);
+	add_upstream(c->arena, &c->upstream, &r, set);
 	return set;
 }

@@ -3,9 +3,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "compiler/compiler.h"
-#include "compiler/errors.h"
+#include "compiler/private.h"
 #include "flyteidl/core/tasks.h"
+#include "google/protobuf/struct.h"
 
 static enum code missing(const char *field, struct err *err)
 {
@@ -44,11 +44,16 @@ static bool is_quantity(const char *s)
 	return is_exponent(s);
 }
 
+static const char *resource_name(const CoreResourcesResourceEntry *e)
+{
+	const ProtobufCEnumValue *name =
+		protobuf_c_enum_descriptor_get_value(CORE_RESOURCES_RESOURCE_NAME_DESC, (int)e->name);
+	return name ? name->name : "resource";
+}
+
 static enum code check_quantities(CoreResourcesResourceEntry *const *entries, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		const ProtobufCEnumValue *name =
-			protobuf_c_enum_descriptor_get_value(CORE_RESOURCES_RESOURCE_NAME_DESC, (int)entries[i]->name);
 		if (is_quantity(entries[i]->value))
 			continue;
 		return err_set(
@@ -57,7 +62,7 @@ static enum code check_quantities(CoreResourcesResourceEntry *const *entries, si
 			"expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'. Please follow K8s conventions "
 			"for resources "
 			"https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
-			name ? name->name : "resource", entries[i]->value);
+			resource_name(entries[i]), entries[i]->value);
 	}
 	return OK;
 }
@@ -66,12 +71,12 @@ static enum code check_quantities(CoreResourcesResourceEntry *const *entries, si
 
 static bool has_variables(const CoreTypedInterface *i)
 {
-	return (i->inputs && i->inputs->n_variables) || (i->outputs && i->outputs->n_variables);
+	return i && ((i->inputs && i->inputs->n_variables) || (i->outputs && i->outputs->n_variables));
 }
 
-static enum code check_container(const CoreTaskTemplate *t, struct err *err)
+/* What stands before the compiler's own checks in flyteadmin, and says less. */
+static enum code check_container(const CoreContainer *c, struct err *err)
 {
-	const CoreContainer *c = t->container;
 	enum code code = OK;
 
 	if (!*c->image)
@@ -80,11 +85,79 @@ static enum code check_container(const CoreTaskTemplate *t, struct err *err)
 		code = check_quantities(c->resources->requests, c->resources->n_requests, err);
 	if (!code && c->resources)
 		code = check_quantities(c->resources->limits, c->resources->n_limits, err);
-	if (code || !has_variables(t->interface) || c->n_command || c->n_args)
-		return code;
-	struct compile_errors errors = {0};
-	compile_error(&errors, "ValueRequired", "container", "Value required [command].");
-	return compile_errors_finish(&errors, "task failed compilation with ", err);
+	return code;
+}
+
+static void compile_quantities(CoreResourcesResourceEntry *const *entries, size_t n, struct compile_errors *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		auto_buf struct buf node = {0};
+		if (is_quantity(entries[i]->value))
+			continue;
+		buf_printf(&node, "resources.%s", resource_name(entries[i]));
+		compile_error(e, "UnrecognizedValue", buf_text(&node), "Unrecognized value [%s].", entries[i]->value);
+	}
+}
+
+static void compile_container(const CoreTaskTemplate *t, struct compile_errors *e)
+{
+	const CoreContainer *c = t->container;
+
+	if (has_variables(t->interface) && !c->n_command && !c->n_args)
+		compile_error(e, "ValueRequired", "container", "Value required [command].");
+	if (!*c->image)
+		compile_error(e, "ValueRequired", "container", "Value required [image].");
+	if (c->resources) {
+		compile_quantities(c->resources->requests, c->resources->n_requests, e);
+		compile_quantities(c->resources->limits, c->resources->n_limits, e);
+	}
+}
+
+/* A name as DNS has them: RFC 1123, up to 63 characters. */
+static bool is_dns_label(const char *s)
+{
+	enum { LABEL_BYTES = 63 };
+	static const char WORD[] = "abcdefghijklmnopqrstuvwxyz0123456789",
+			  ANY[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t n = strlen(s);
+
+	return n && n <= LABEL_BYTES && strspn(s, ANY) == n && strchr(WORD, s[0]) && strchr(WORD, s[n - 1]);
+}
+
+static const PbValue *struct_field(const PbStruct *s, const char *name)
+{
+	for (size_t i = 0; s && i < s->n_fields; i++)
+		if (strcmp(s->fields[i]->key, name) == 0)
+			return s->fields[i]->value;
+	return NULL;
+}
+
+static void compile_pod(const CoreTaskTemplate *t, struct compile_errors *e)
+{
+	const PbStruct *spec = t->k8s_pod->pod_spec;
+	const PbValue *list = struct_field(spec, "containers");
+
+	if (!spec)
+		compile_error(e, "InvalidValue", "root", "Invalid value [k8s pod spec].");
+	if (!list || list->kind_case != PB_VALUE_KIND_LIST_VALUE)
+		return;
+	for (size_t i = 0; i < list->list_value->n_values; i++) {
+		const PbValue *container = list->list_value->values[i];
+		bool is_struct = container->kind_case == PB_VALUE_KIND_STRUCT_VALUE;
+		const PbValue *name = is_struct ? struct_field(container->struct_value, "name") : NULL;
+		if (!name || name->kind_case != PB_VALUE_KIND_STRING_VALUE || !is_dns_label(name->string_value))
+			compile_error(e, "InvalidValue", "root", "Invalid value [k8s pod spec container name].");
+	}
+}
+
+void compile_task(const CoreTaskTemplate *t, struct compile_errors *e)
+{
+	if (!t->id)
+		compile_error(e, "ValueRequired", "root", "Value required [Id].");
+	if (t->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER)
+		compile_container(t, e);
+	else if (t->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD)
+		compile_pod(t, e);
 }
 
 enum code check_task_template(const CoreTaskTemplate *t, struct err *err)
@@ -97,11 +170,17 @@ enum code check_task_template(const CoreTaskTemplate *t, struct err *err)
 		return missing("runtime version", err);
 	if (!t->interface)
 		return missing("typed interface", err);
-	if (t->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER)
-		return check_container(t, err);
 	if (t->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD && !t->k8s_pod->pod_spec)
 		return err_set(err, INVALID_ARGUMENT,
 			       "invalid TaskSpecification, pod tasks should specify their target as a K8sPod with a "
 			       "defined pod spec");
-	return OK;
+	enum code c = t->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ? check_container(t->container, err) : OK;
+	if (c)
+		return c;
+	struct compile_errors errors = {0};
+	static CoreIdentifier given = CORE_IDENTIFIER_INIT; /* the request's, which the caller has checked */
+	CoreTaskTemplate named = *t;
+	named.id = &given;
+	compile_task(&named, &errors);
+	return compile_errors_finish(&errors, "task failed compilation with ", err);
 }
