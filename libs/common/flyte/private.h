@@ -5,6 +5,6 @@
 #include "google/protobuf/struct.h"
 
 /* Does an object of JSON schema `from` satisfy schema `to`? The same schema, or one whose objects have all that `to`
- * wants (a subclass's). Source: flytepropeller validators/typing.go isSuperTypeInJSON, which asks a library; here
- * properties, their types, items and what is required are compared. */
+ * wants (a subclass's). Source: flytepropeller validators/typing.go isSuperTypeInJSON, which asks
+ * json-schema-compare; what that library does not compare is not compared here. */
 bool json_schema_covers(const PbStruct *from, const PbStruct *to);

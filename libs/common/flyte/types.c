@@ -1,205 +1,9 @@
 #include "flyte/types.h"
 
 #include <string.h>
-#include <strings.h>
 
-#include "flyte/private.h"
 #include "flyte/text.h"
 #include "pb/pb.h"
-
-/* Unions in unions are tried in all pairs, so hostile types could take exponential time: beyond this nothing casts. */
-enum { MAX_STEPS = 100000 };
-
-static bool casts(const CoreLiteralType *from, const CoreLiteralType *to, int *steps);
-
-static bool is_simple(const CoreLiteralType *t, CoreSimpleType simple)
-{
-	return t && t->type_case == CORE_LITERAL_TYPE_TYPE_SIMPLE && t->simple == simple;
-}
-
-static bool is_none(const CoreLiteralType *t)
-{
-	return is_simple(t, CORE_SIMPLE_TYPE_NONE);
-}
-
-static const char *tag_of(const CoreLiteralType *t)
-{
-	return t->structure ? t->structure->tag : "";
-}
-
-/* ---- tables: schemas and structured datasets ---- */
-
-/* What both kinds have: columns with names and, of simple ones, a type. */
-struct table {
-	const CoreSchemaType *schema;
-	const CoreStructuredDatasetType *dataset;
-};
-
-static struct table table_of(const CoreLiteralType *t)
-{
-	return (struct table){
-		.schema = t->type_case == CORE_LITERAL_TYPE_TYPE_SCHEMA ? t->schema : NULL,
-		.dataset = t->type_case == CORE_LITERAL_TYPE_TYPE_STRUCTURED_DATASET_TYPE ? t->structured_dataset_type
-											  : NULL,
-	};
-}
-
-static size_t columns(const struct table *t)
-{
-	return t->schema ? t->schema->n_columns : t->dataset ? t->dataset->n_columns : 0;
-}
-
-static const char *column_name(const struct table *t, size_t i)
-{
-	return t->schema ? t->schema->columns[i]->name : t->dataset->columns[i]->name;
-}
-
-static CoreSimpleType simple_of_column(const struct table *t, size_t i)
-{
-	static const CoreSimpleType SIMPLE[] = {
-		CORE_SIMPLE_TYPE_INTEGER, CORE_SIMPLE_TYPE_FLOAT,    CORE_SIMPLE_TYPE_STRING,
-		CORE_SIMPLE_TYPE_BOOLEAN, CORE_SIMPLE_TYPE_DATETIME, CORE_SIMPLE_TYPE_DURATION,
-	};
-
-	if (t->schema) {
-		size_t type = (size_t)t->schema->columns[i]->type;
-		return type < ARRAY_SIZE(SIMPLE) ? SIMPLE[type] : CORE_SIMPLE_TYPE_NONE;
-	}
-	const CoreLiteralType *type = t->dataset->columns[i]->literal_type;
-	return type && type->type_case == CORE_LITERAL_TYPE_TYPE_SIMPLE ? type->simple : CORE_SIMPLE_TYPE_NONE;
-}
-
-static bool column_casts(const struct table *from, size_t i, const struct table *to, size_t j, int *steps)
-{
-	if (from->dataset && to->dataset)
-		return casts(from->dataset->columns[i]->literal_type, to->dataset->columns[j]->literal_type, steps);
-	return simple_of_column(from, i) == simple_of_column(to, j);
-}
-
-/* Each wanted column is there, of a fitting type; without columns on either side everything fits. */
-static bool columns_cast(const struct table *from, const struct table *to, int *steps)
-{
-	if (!columns(from) || !columns(to))
-		return true;
-	for (size_t j = 0; j < columns(to); j++) {
-		size_t i = 0;
-		while (i < columns(from) && strcmp(column_name(from, i), column_name(to, j)) != 0)
-			i++;
-		*steps -= (int)MIN(i, (size_t)MAX_STEPS);
-		if (*steps < 0 || i == columns(from) || !column_casts(from, i, to, j, steps))
-			return false;
-	}
-	return true;
-}
-
-static bool is_parquet(const char *format)
-{
-	return !*format || strcasecmp(format, "parquet") == 0;
-}
-
-static bool casts_to_schema(const CoreLiteralType *from, const CoreLiteralType *to, int *steps)
-{
-	struct table f = table_of(from), t = table_of(to);
-
-	if (!f.schema && !f.dataset)
-		return false;
-	return (f.schema || is_parquet(f.dataset->format)) && columns_cast(&f, &t, steps);
-}
-
-static bool casts_to_dataset(const CoreLiteralType *from, const CoreLiteralType *to, int *steps)
-{
-	struct table f = table_of(from), t = table_of(to);
-	const char *format = t.dataset ? t.dataset->format : "";
-
-	if (is_none(from))
-		return true;
-	if (!f.schema && !f.dataset)
-		return from->type_case == CORE_LITERAL_TYPE_TYPE_STRUCTURED_DATASET_TYPE;
-	if (f.schema)
-		return is_parquet(format) && columns_cast(&f, &t, steps);
-	bool fits = !*f.dataset->format || !*format || strcasecmp(f.dataset->format, format) == 0;
-	return fits && columns_cast(&f, &t, steps);
-}
-
-/* ---- the other kinds of targets ---- */
-
-static bool casts_to_union(const CoreLiteralType *from, const CoreUnionType *to, int *steps)
-{
-	size_t found = 0;
-
-	if (from->type_case == CORE_LITERAL_TYPE_TYPE_UNION_TYPE) {
-		for (size_t i = 0; i < from->union_type->n_variants; i++) {
-			size_t j = 0;
-			while (j < to->n_variants && !casts(from->union_type->variants[i], to->variants[j], steps))
-				j++;
-			if (j == to->n_variants)
-				return false;
-		}
-		return true;
-	}
-	for (size_t j = 0; j < to->n_variants && found < 2; j++)
-		found += casts(from, to->variants[j], steps);
-	return found == 1;
-}
-
-static bool casts_to_blob(const CoreLiteralType *from, const CoreBlobType *to)
-{
-	if (from->type_case != CORE_LITERAL_TYPE_TYPE_BLOB)
-		return false;
-	return !*from->blob->format || !*to->format || strcmp(from->blob->format, to->format) == 0;
-}
-
-static bool is_enum(const CoreLiteralType *t)
-{
-	return t->type_case == CORE_LITERAL_TYPE_TYPE_ENUM_TYPE;
-}
-
-/* Enums are strings under another name. */
-static bool casts_to_simple(const CoreLiteralType *from, const CoreLiteralType *to)
-{
-	if ((is_enum(from) && is_simple(to, CORE_SIMPLE_TYPE_STRING)) ||
-	    (is_enum(to) && is_simple(from, CORE_SIMPLE_TYPE_STRING)))
-		return true;
-	if (*tag_of(from) && strcmp(tag_of(from), tag_of(to)) != 0)
-		return false;
-	if (is_simple(from, CORE_SIMPLE_TYPE_STRUCT) && is_simple(to, CORE_SIMPLE_TYPE_STRUCT))
-		return !from->metadata || !to->metadata || json_schema_covers(from->metadata, to->metadata);
-	return type_same(from, to);
-}
-
-static bool casts_to(const CoreLiteralType *from, const CoreLiteralType *to, int *steps)
-{
-	switch (to->type_case) {
-	case CORE_LITERAL_TYPE_TYPE_COLLECTION_TYPE:
-		return from->type_case == CORE_LITERAL_TYPE_TYPE_COLLECTION_TYPE &&
-		       (is_none(from->collection_type) || casts(from->collection_type, to->collection_type, steps));
-	case CORE_LITERAL_TYPE_TYPE_MAP_VALUE_TYPE:
-		return from->type_case == CORE_LITERAL_TYPE_TYPE_MAP_VALUE_TYPE &&
-		       (is_none(from->map_value_type) || casts(from->map_value_type, to->map_value_type, steps));
-	case CORE_LITERAL_TYPE_TYPE_BLOB: return casts_to_blob(from, to->blob);
-	case CORE_LITERAL_TYPE_TYPE_SCHEMA: return casts_to_schema(from, to, steps);
-	case CORE_LITERAL_TYPE_TYPE_UNION_TYPE: return casts_to_union(from, to->union_type, steps);
-	case CORE_LITERAL_TYPE_TYPE_STRUCTURED_DATASET_TYPE: return casts_to_dataset(from, to, steps);
-	default: return is_none(to) ? is_none(from) : casts_to_simple(from, to);
-	}
-}
-
-static bool casts(const CoreLiteralType *from, const CoreLiteralType *to, int *steps)
-{
-	if (!from || !to || --*steps < 0)
-		return false;
-	if (from->type_case == CORE_LITERAL_TYPE_TYPE_UNION_TYPE && from->union_type->n_variants == 1 &&
-	    casts_to(from->union_type->variants[0], to, steps))
-		return true;
-	return casts_to(from, to, steps);
-}
-
-bool type_castable(const CoreLiteralType *from, const CoreLiteralType *to)
-{
-	int steps = MAX_STEPS;
-
-	return casts(from, to, &steps);
-}
 
 bool type_same(const CoreLiteralType *a, const CoreLiteralType *b)
 {
@@ -215,6 +19,11 @@ bool type_same(const CoreLiteralType *a, const CoreLiteralType *b)
 	pb_digest(&x, dx);
 	pb_digest(&y, dy);
 	return memcmp(dx, dy, sizeof dx) == 0;
+}
+
+static bool is_none(const CoreLiteralType *t)
+{
+	return t && t->type_case == CORE_LITERAL_TYPE_TYPE_SIMPLE && t->simple == CORE_SIMPLE_TYPE_NONE;
 }
 
 bool type_optional(const CoreLiteralType *t)
