@@ -6,8 +6,8 @@ from enum import Enum
 from functools import partial
 from typing import Dict, List, Optional, Tuple, Union
 
-from flytekit import (LaunchPlan, approve, conditional, dynamic, map_task, sleep, task, wait_for_input,
-                      workflow)
+from flytekit import (LaunchPlan, approve, conditional, dynamic, map_task, reference_launch_plan, sleep, task,
+                      wait_for_input, workflow)
 from flytekit.core.array_node import array_node
 from flytekit.types.error import FlyteError
 from flytekit.types.file import FlyteFile
@@ -257,6 +257,25 @@ def types(c: Color, p: Pair, u: Union[int, str], f: FlyteFile, m: Dict[str, List
     double(n=m["k"][0])
     say(text=made.b)
     return paint(c=Color.GREEN), either(x=u), read_table(t=table(), path=f), add(a=maybe(), b=maybe(x=made.a))
+
+
+# What is refused.
+
+@reference_launch_plan(project="flytesnacks", domain="development", name="kinds.missing", version="1")
+def missing_plan(n: int) -> int:
+    ...
+
+
+@workflow
+def uses_missing_plan(n: int) -> int:
+    return missing_plan(n=n)
+
+
+@workflow
+def mistyped(n: int) -> int:
+    a = half(n=1.0)
+    double(n=a)
+    return conditional("typed").if_(n > 1).then(double(n=n)).else_().then(square(n=a))
 
 
 WORKFLOWS = [branches, nested_branches, void_branch, branch_of_workflows, inner_most, middle, outer, plans, maps,
