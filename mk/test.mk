@@ -5,7 +5,7 @@ SUITES          ?= unit integration conformance
 UNIT            ?= $(sort $(foreach t,$(UNIT_SRCS),$(call unit_of,$(t))))
 PYTEST_ARGS     ?=
 TEST_JOBS       ?= 2
-VALGRIND_UNITS   = base pb json flyte propeller
+VALGRIND_UNITS   = base pb json flyte compiler propeller
 UNIT_PROGRAMS    = $(filter $(foreach u,$(UNIT),$(B)/tests/unit/$(u)/%),$(UNIT_TESTS))
 RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/run-tests --programs '$(UNIT_PROGRAMS)' \
                    --python $(VENV)/bin/python --jobs $(TEST_JOBS) --pytest-args '$(PYTEST_ARGS)'

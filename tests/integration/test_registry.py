@@ -454,7 +454,49 @@ def test_compile_errors(admin):
             "Code: UnreachableNodes, Node Id: start-node")
     refused([task_node("n0", identifier(identifier_pb2.TASK, "none"), promise("x"))],
             "missing entity of type TASK with identifier project:\"flytesnacks\"")
-    refused([core_workflow.Node(id="n0", branch_node=core_workflow.BranchNode())], "branch node is not supported yet")
+    refused([core_workflow.Node(id="n0", branch_node=core_workflow.BranchNode())],
+            "Code: BranchNodeHasNoCondition, Node Id: n0", "Code: BranchNodeHasNoDefault, Node Id: n0")
+    missing = identifier(identifier_pb2.LAUNCH_PLAN, "none")
+    refused([core_workflow.Node(id="n0", workflow_node=core_workflow.WorkflowNode(launchplan_ref=missing))],
+            "missing entity of type LAUNCH_PLAN with identifier project:\"flytesnacks\"")
+
+
+def sub_workflow_request(admin, sub_workflows):
+    """x -> inner -> o0, and what `inner` is."""
+    task = create_task(admin, unique("task"))
+    inner = identifier(identifier_pb2.WORKFLOW, "inner")
+    use = core_workflow.Node(id="n0", inputs=[promise("x")],
+                             workflow_node=core_workflow.WorkflowNode(sub_workflow_ref=inner))
+    request = workflow_request(unique("wf"), [use], [promise("o0", "n0")], output_types={"o0": INTEGER})
+    for node in sub_workflows:
+        sub = workflow_request("inner", [node(task)], [promise("o0", "m0")], output_types={"o0": INTEGER})
+        sub.spec.template.id.CopyFrom(inner)
+        request.spec.sub_workflows.append(sub.spec.template)
+    return request
+
+
+def test_sub_workflows(admin):
+    request = sub_workflow_request(admin, [lambda task: task_node("m0", task, promise("x"))])
+    admin.CreateWorkflow(request)
+    closure = admin.GetWorkflow(common_pb2.ObjectGetRequest(id=request.id)).closure.compiled_workflow
+    assert list(closure.primary.connections.upstream["end-node"].ids) == ["n0"]
+    assert list(closure.sub_workflows[0].connections.upstream["m0"].ids) == ["start-node"]
+    with Refused(EXISTS):
+        admin.CreateWorkflow(request)
+
+
+def test_bad_sub_workflows(admin):
+    plain = lambda task: task_node("m0", task, promise("x"))
+    itself = lambda task: core_workflow.Node(
+        id="m0", inputs=[promise("x")],
+        workflow_node=core_workflow.WorkflowNode(sub_workflow_ref=identifier(identifier_pb2.WORKFLOW, "inner")))
+    for subs, text in (([], "Code: WorkflowReferenceNotFound, Node Id: n0"),
+                       ([plain, plain], "failed to get workflow requirements with err Collected Errors: 1\n\tError 0: "
+                                        "Code: DuplicateId"),
+                       ([itself], "Code: CycleDetected"),
+                       ([lambda task: task_node("m0", task)], "Code: ParameterNotBound, Node Id: m0")):
+        with Refused(BAD, text):
+            admin.CreateWorkflow(sub_workflow_request(admin, subs))
 
 
 # Launch plans.

@@ -352,7 +352,7 @@ static void test_requirements(void **state)
 static void test_many_sub_workflows(void **state)
 {
 	struct result *r = *state;
-	enum { N = 200 };
+	enum { N = 60 };
 	const char *subs[N][2];
 
 	for (size_t i = 0; i < N; i++) {

@@ -87,7 +87,7 @@ static void test_castable(void **state)
 		{"Bx", "By", false},      {"i", "B", false},    {"i", "(is)", true},     {"f", "(is)", false},
 		{"n", "(in)", true},      {"i", "(ii)", false}, {"(is)", "(sif)", true}, {"(is)", "(if)", false},
 		{"(i)", "i", true},       {"(is)", "i", false}, {"[i]", "([i]n)", true}, {"(i)", "(in)", true},
-		{"[(i)]", "[i]", false},   {"S", "S", true},     {"d", "D", false},
+		{"[(i)]", "[i]", false},  {"S", "S", true},     {"d", "D", false},
 	};
 	auto_free(arena_free) struct arena *a = arena_new(0);
 
