@@ -169,7 +169,7 @@ static bool check_output(const struct place *p, CoreOutputReference *promise, ui
 		return false;
 	if (p->resolved)
 		*p->resolved = output->type;
-	else if (!type_castable(type, expected))
+	else if (!types_cast(p->c->program, type, expected))
 		return mismatching_variables(p, upstream, promise->var, type, expected);
 	promise->node_id = upstream->id;
 	add_edge(p->edges, from, p->at);
@@ -233,7 +233,7 @@ static bool check_scalar(const struct place *p, const CoreScalar *s, const CoreL
 		compile_error(p->errors, "UnrecognizedValue", p->node->id, "Unrecognized value [%s].",
 			      s->value_case == CORE_SCALAR_VALUE_BLOB ? "*core.Scalar_Blob" : "");
 		ok = false;
-	} else if (!p->resolved && !type_castable(type, expected)) {
+	} else if (!p->resolved && !type_castable_within(type, expected, &p->c->program->cast_steps)) {
 		compile_error(p->errors, "MismatchingTypes", p->node->id,
 			      "Variable [%s] (type [%s]) doesn't match expected type [%s].", p->param,
 			      pretty_type(p, type), pretty_type(p, expected));

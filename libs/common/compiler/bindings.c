@@ -41,18 +41,6 @@ static bool is_first(const struct place *p, const CoreBinding *b, bool bound)
 	return b->binding && !bound;
 }
 
-/* As Flyte sees it, also of a union with a variant that is not simple. */
-static bool is_optional(const CoreLiteralType *t)
-{
-	for (size_t i = 0; t && t->type_case == CORE_LITERAL_TYPE_TYPE_UNION_TYPE && i < t->union_type->n_variants;
-	     i++) {
-		const CoreLiteralType *v = t->union_type->variants[i];
-		if (v->type_case != CORE_LITERAL_TYPE_TYPE_SIMPLE || v->simple == CORE_SIMPLE_TYPE_NONE)
-			return true;
-	}
-	return false;
-}
-
 static int find_binding(const void *key, const void *at)
 {
 	return strcmp(key, ((const struct sorted_binding *)at)->binding->var);
@@ -72,14 +60,14 @@ static size_t drop_empty(struct sorted_binding *sorted, size_t n)
 static void check_unbound(struct place *p, const struct variables *params, const struct sorted_binding *sorted,
 			  size_t n)
 {
-	const CoreVariableMap *m = params->source;
-
-	for (size_t i = 0; m && i < m->n_variables; i++) {
-		const CoreVariable *v = m->variables[i]->value;
-		p->param = m->variables[i]->key;
-		if (params->unbound_ok && params->unbound_ok[i])
-			continue;
-		if ((!v || !is_optional(v->type)) && !(n && bsearch(p->param, sorted, n, sizeof *sorted, find_binding)))
+	/* When nobody will read them any more, it is enough to count. */
+	if (p->errors->dropped) {
+		p->errors->dropped += params->n_required - MIN(n, params->n_required);
+		return;
+	}
+	for (size_t i = 0; i < params->n_required; i++) {
+		p->param = params->required[i];
+		if (!n || !bsearch(p->param, sorted, n, sizeof *sorted, find_binding))
 			not_bound(p);
 	}
 }

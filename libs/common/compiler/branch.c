@@ -97,9 +97,9 @@ static CoreVariableMap *common_outputs(struct compilation *c, struct compile_nod
 		inner->node->id = arena_printf(c->arena, "%s-%s", n->node->id, inner->node->id);
 		if (!known_interface(c, inner))
 			continue;
-		if (first)
+		if (first && may_copy(c->program, inner->node->id, &inner->interface->outputs))
 			common = all_outputs(c->arena, &inner->interface->outputs);
-		else
+		else if (!first)
 			keep_common(c, &common, inner);
 		first = false;
 	}
@@ -123,6 +123,7 @@ const struct interface *branch_interface(struct compilation *c, struct compile_n
 		return NULL;
 	struct interface *i = new_interface(g);
 	bool ok = init_variables(g, n->node->id, inputs, &i->inputs);
+	set_required(g, &i->inputs);
 	return init_variables(g, n->node->id, outputs, &i->outputs) && ok ? i : NULL;
 }
 

@@ -59,3 +59,42 @@ bool init_variables(struct program *g, const char *node, const CoreVariableMap *
 	}
 	return ok;
 }
+
+/* As Flyte sees it, also of a union with a variant that is not simple. */
+static bool is_optional(const CoreLiteralType *t)
+{
+	for (size_t i = 0; t && t->type_case == CORE_LITERAL_TYPE_TYPE_UNION_TYPE && i < t->union_type->n_variants;
+	     i++) {
+		const CoreLiteralType *v = t->union_type->variants[i];
+		if (v->type_case != CORE_LITERAL_TYPE_TYPE_SIMPLE || v->simple == CORE_SIMPLE_TYPE_NONE)
+			return true;
+	}
+	return false;
+}
+
+void set_required(struct program *g, struct variables *v)
+{
+	size_t n = v->source ? v->source->n_variables : 0;
+
+	v->n_required = 0;
+	v->required = arena_array(g->arena, const char *, n);
+	for (size_t i = 0; i < n; i++) {
+		const CoreVariable *variable = v->source->variables[i]->value;
+		bool unbound_ok = (v->unbound_ok && v->unbound_ok[i]) || (variable && is_optional(variable->type));
+		if (!unbound_ok)
+			v->required[v->n_required++] = v->source->variables[i]->key;
+	}
+}
+
+bool may_copy(struct program *g, const char *node, const struct variables *v)
+{
+	size_t n = v->source ? v->source->n_variables : 0;
+
+	if (n <= (size_t)g->copies) {
+		g->copies -= (int)n;
+		return true;
+	}
+	compile_error(&g->errors, "WorkflowBuildError", node,
+		      "Branches and arrays of all nodes have too many variables together.");
+	return false;
+}

@@ -20,6 +20,7 @@ static const struct interface *shared(struct program *g, const struct compile_no
 		return i;
 	bool ok = init_variables(g, n->node->id, inputs, &i->inputs);
 	ok = init_variables(g, n->node->id, outputs, &i->outputs) && ok;
+	set_required(g, &i->inputs);
 	i->made = true;
 	i->flawed = !ok;
 	return ok ? i : NULL;
@@ -213,6 +214,8 @@ static const struct interface *array_interface(struct compilation *c, struct com
 	const struct interface *i = known_interface(c, inner);
 	if (!i || !array->is_original_sub_node_interface || !array->is_original_sub_node_interface->value)
 		return i;
+	if (!may_copy(c->program, n->node->id, &i->inputs) || !may_copy(c->program, n->node->id, &i->outputs))
+		return NULL;
 	struct interface *lifted = new_interface(c->program);
 	lifted->inputs.unbound_ok = i->inputs.unbound_ok;
 	return shared(c->program, n, lifted, lift(c->arena, array, &i->inputs, true),

@@ -12,6 +12,8 @@ struct variables {
 	const CoreVariableMap *source; /* NULL: none */
 	struct map *by_name;           /* of many; few are just walked */
 	const bool *unbound_ok;        /* by place in source: may stay unbound. NULL: no */
+	const char **required;         /* of inputs: names of those that have to be bound */
+	size_t n_required;
 };
 
 struct interface {
@@ -36,7 +38,10 @@ struct program {
 	struct map *tasks, *launch_plans, *sub_workflows; /* by id_key */
 	struct interface *interfaces;
 	struct buf key;
-	int union_steps; /* left, for values tried against unions */
+	struct map *casts; /* pairs of types that were asked for: (void *)1 if they cast, 2 if not */
+	/* What is left for values tried against unions, for casts, and for variables copied: legitimate workflows stay
+	 * far below, hostile ones must not take for ever. */
+	int union_steps, cast_steps, copies;
 };
 
 /* Valid until the next id_key. */
@@ -47,6 +52,10 @@ struct interface *new_interface(struct program *g);
 const CoreVariable *variables_find(const struct variables *v, const char *name);
 /* Check one side and make it ready for use; false after telling `node` what is wrong. */
 bool init_variables(struct program *g, const char *node, const CoreVariableMap *m, struct variables *ret);
+/* After init_variables of inputs. */
+void set_required(struct program *g, struct variables *inputs);
+/* False after an error: the program copies too many variables. */
+bool may_copy(struct program *g, const char *node, const struct variables *v);
 void clear_interfaces(struct program *g);
 
 /* ---- one template ---- */
@@ -109,9 +118,11 @@ void check_bindings(struct compilation *c, const struct compile_node *n, struct 
 CoreVariableMap *resolve_bindings(struct compilation *c, const struct compile_node *n);
 bool node_position(const struct compilation *c, const char *id, uint32_t *ret);
 
-/* type_text.c */
+/* type.c */
 /* A type as Flyte's errors show it. Source: compiler/common/pretty_print.go. */
 const char *type_error_text(const CoreLiteralType *t, struct arena *a);
+/* type_castable, of types that the templates hold, once for each pair. */
+bool types_cast(struct program *g, const CoreLiteralType *from, const CoreLiteralType *to);
 /* The same in all, metadata included; two NULLs are. */
 bool type_equal(const CoreLiteralType *a, const CoreLiteralType *b);
 

@@ -17,9 +17,10 @@ struct str id_key(struct program *g, const CoreIdentifier *id)
 
 void program_init(struct program *g, struct arena *a)
 {
-	enum { UNION_STEPS = 1000000 };
+	enum { UNION_STEPS = 1000000, CAST_STEPS = 50000000, COPIES = 5000000 };
 
-	*g = (struct program){.arena = a, .union_steps = UNION_STEPS};
+	*g = (struct program){.arena = a, .union_steps = UNION_STEPS, .cast_steps = CAST_STEPS, .copies = COPIES};
+	g->casts = map_new();
 	g->tasks = map_new();
 	g->launch_plans = map_new();
 	g->sub_workflows = map_new();
@@ -28,6 +29,7 @@ void program_init(struct program *g, struct arena *a)
 void program_clear(struct program *g)
 {
 	clear_interfaces(g);
+	map_free(g->casts);
 	map_free(g->tasks);
 	map_free(g->launch_plans);
 	map_free(g->sub_workflows);

@@ -119,6 +119,7 @@ static bool add_ends(struct compilation *c)
 		w->interface->outputs = pb_new(c->arena, CORE_VARIABLE_MAP_DESC);
 	bool ok = init_variables(c->program, START_ID, w->interface->inputs, &start->outputs);
 	ok = init_variables(c->program, START_ID, w->interface->outputs, &end->inputs) && ok;
+	set_required(c->program, &end->inputs);
 	add_end(c, START_ID, start);
 	struct compile_node *x = add_end(c, END_ID, end);
 	x->node->inputs = w->outputs;

@@ -199,9 +199,18 @@ static bool casts(const CoreLiteralType *from, const CoreLiteralType *to, int *s
 	return casts_from(from, to, steps);
 }
 
+bool type_castable_within(const CoreLiteralType *from, const CoreLiteralType *to, int *steps)
+{
+	int mine = MIN(*steps, MAX_STEPS), left = mine;
+	bool ok = casts(from, to, &left);
+
+	*steps -= mine - MAX(left, 0);
+	return ok;
+}
+
 bool type_castable(const CoreLiteralType *from, const CoreLiteralType *to)
 {
 	int steps = MAX_STEPS;
 
-	return casts(from, to, &steps);
+	return type_castable_within(from, to, &steps);
 }

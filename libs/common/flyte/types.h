@@ -11,6 +11,8 @@
 
 /* May a value of type `from` be given to a variable of type `to`? NULL types match nothing. */
 bool type_castable(const CoreLiteralType *from, const CoreLiteralType *to);
+/* The same for many calls whose work is bounded together: *steps is what is left, and without steps nothing casts. */
+bool type_castable_within(const CoreLiteralType *from, const CoreLiteralType *to, int *steps);
 /* The same type, metadata, annotations and structure left aside. */
 bool type_same(const CoreLiteralType *a, const CoreLiteralType *b);
 /* Does a union of the type have none among its variants? */

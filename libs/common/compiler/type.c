@@ -1,3 +1,4 @@
+/* Types in words, and whether they are the same or cast: what compilations ask again and again. */
 #include <string.h>
 
 #include "compiler/private.h"
@@ -50,4 +51,19 @@ bool type_equal(const CoreLiteralType *a, const CoreLiteralType *b)
 	pb_digest(a, x);
 	pb_digest(b, y);
 	return memcmp(x, y, sizeof x) == 0;
+}
+
+bool types_cast(struct program *g, const CoreLiteralType *from, const CoreLiteralType *to)
+{
+	const void *pair[] = {from, to};
+	struct str key = {(const char *)pair, sizeof pair};
+
+	if (!from || !to || (is_plain(from) && is_plain(to)))
+		return type_castable(from, to);
+	uintptr_t known = (uintptr_t)map_get(g->casts, key);
+	if (!known) {
+		known = type_castable_within(from, to, &g->cast_steps) ? 1 : 2;
+		map_put(g->casts, key, (void *)known);
+	}
+	return known == 1;
 }
