@@ -1,2 +1,3 @@
 flyte.deps = base pb
 flyte.pkgs =
+flyte.test_deps = json
