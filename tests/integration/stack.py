@@ -45,13 +45,14 @@ class StackError(Exception):
 
 
 class Stack:
-    def __init__(self, admins=1, propellers=1, env=None, bin_dir=BIN, keep=False):
+    def __init__(self, admins=1, propellers=1, datacatalogs=1, env=None, bin_dir=BIN, keep=False):
         self.directory = tempfile.mkdtemp(prefix="alula-")
         os.chmod(self.directory, 0o755)  # Postgres' user passes through
         self.var = os.path.join(self.directory, "var")
         self.keep = keep
         self.env = dict(os.environ, VAR=self.var, ALULA_BIN=bin_dir, ALULA_GRPC_PORT="0", ALULA_HTTP_PORT="0",
-                        ALULA_ADMINS=str(admins), ALULA_PROPELLERS=str(propellers))
+                        ALULA_DATACATALOG_PORT="0", ALULA_ADMINS=str(admins), ALULA_PROPELLERS=str(propellers),
+                        ALULA_DATACATALOGS=str(datacatalogs))
         self.env.update(env or {})
         self._channels = []
         self.facts = {}
@@ -105,7 +106,7 @@ class Stack:
         return os.path.join(self.var, "store")
 
     def channel(self, name="admin", options=()):
-        """A channel to the admin of that name; closed with the stack."""
+""
         channel = grpc.insecure_channel(f"127.0.0.1:{self.port(name + '.grpc')}", options=list(options))
         self._channels.append(channel)
         return channel

@@ -14,7 +14,7 @@ FAKE = os.path.join(REPOSITORY, "tests/integration/fake_daemon.py")
 @pytest.fixture
 def fake(tmp_path):
     """A stack of stand-ins, not yet up."""
-    for name in ("admin", "propeller"):
+    for name in ("admin", "datacatalog", "propeller"):
         (tmp_path / f"alula-{name}").symlink_to(FAKE)
     with Stack(bin_dir=str(tmp_path)) as s:
         yield s
@@ -27,7 +27,7 @@ def alive(pid):
 def test_up_serves_and_down_stops_and_keeps_the_data(fake):
     fake.up()
     pids = [r["pid"] for r in fake.rows().values()]
-    assert len(pids) == 4 and all(map(alive, pids))
+    assert len(pids) == 5 and all(map(alive, pids))
     for port in fake.facts["ports"].values():
         socket.create_connection(("127.0.0.1", port)).close()
     fake.sql("CREATE TABLE kept (n int)")
@@ -125,11 +125,11 @@ def test_nothing_outlives_a_killed_supervisor(fake):
 
 
 def test_several_of_a_kind(tmp_path):
-    for name in ("admin", "propeller"):
+    for name in ("admin", "datacatalog", "propeller"):
         (tmp_path / f"alula-{name}").symlink_to(FAKE)
     with Stack(bin_dir=str(tmp_path), admins=2, propellers=3) as s:
         s.up()
-        assert sorted(s.rows()) == ["admin", "admin-2", "nats", "postgres", "propeller", "propeller-2", "propeller-3"]
+        assert sorted(s.rows()) == ["admin", "admin-2", "datacatalog", "nats", "postgres", "propeller", "propeller-2", "propeller-3"]
         assert s.port("admin.grpc") != s.port("admin-2.grpc")
 
 

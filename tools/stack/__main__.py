@@ -4,8 +4,8 @@
 
 `up` starts a supervisor in the background and returns when everything serves; what crashes is restarted. `stop NAME`
 and `start NAME` hold one part and let it go. `env` prints ports and addresses as JSON. From the environment:
-VAR (var), ALULA_BIN (build/debug/bin), VENV (var/venv), ALULA_GRPC_PORT (8089), ALULA_HTTP_PORT (8088; 0 picks a free
-one), ALULA_ADMINS and ALULA_PROPELLERS (1).
+VAR (var), ALULA_BIN (build/debug/bin), VENV (var/venv), ALULA_GRPC_PORT (8089), ALULA_HTTP_PORT (8088), where 0 picks a
+free one, ALULA_DATACATALOG_PORT (0), ALULA_ADMINS, ALULA_DATACATALOGS and ALULA_PROPELLERS (1).
 """
 import json
 import os

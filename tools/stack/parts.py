@@ -14,6 +14,7 @@ from state import Problem, find_tool, run_quietly
 # name, ports; a port with a variable is one that people know: its variable and default.
 DAEMONS = [
     ("admin", {"grpc": ("ALULA_GRPC_PORT", 8089), "http": ("ALULA_HTTP_PORT", 8088), "profiler": None}),
+    ("datacatalog", {"grpc": ("ALULA_DATACATALOG_PORT", 0), "profiler": None}),
     ("propeller", {"profiler": None}),
 ]
 
@@ -196,7 +197,8 @@ def make_parts(state):
     ports = state.settings["ports"]
     values = {"var": state.var, "venv": state.venv, "bin": state.bin, "secret": state.settings["secret"],
               "postgres_port": ports["postgres"], "nats_port": ports["nats"],
-              "admin_grpc_port": ports["admin.grpc"], "admin_http_port": ports["admin.http"]}
+              "admin_grpc_port": ports["admin.grpc"], "admin_http_port": ports["admin.http"],
+              "datacatalog_grpc_port": ports["datacatalog.grpc"]}
     for d in daemons:
         d.configure(values)
     state.render("flyte-client.yaml", "etc/flyte-client.yaml", values)

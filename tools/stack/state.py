@@ -41,6 +41,7 @@ class State:
         self.bin = os.path.abspath(os.environ.get("ALULA_BIN") or os.path.join(REPOSITORY, "build/debug/bin"))
         self.venv = os.path.abspath(os.environ.get("VENV") or os.path.join(REPOSITORY, "var/venv"))
         self.counts = {"admin": int(os.environ.get("ALULA_ADMINS") or 1),
+                       "datacatalog": int(os.environ.get("ALULA_DATACATALOGS") or 1),
                        "propeller": int(os.environ.get("ALULA_PROPELLERS") or 1)}
 
     def path(self, name):
@@ -113,6 +114,7 @@ class State:
         self.load()
         ports = self.settings.get("ports", {})
         return {"var": self.var, "grpc_port": ports.get("admin.grpc"), "http_port": ports.get("admin.http"),
+                "datacatalog_port": ports.get("datacatalog.grpc"),
                 "dsn": f"host=127.0.0.1 port={ports.get('postgres')} user=postgres dbname=alula",
                 "nats_url": f"nats://127.0.0.1:{ports.get('nats')}", "ports": ports}
 

@@ -101,6 +101,8 @@ static bool configure(struct run *r)
 		tell(r, err.text);
 		return false;
 	}
+	if (r->service->adjust)
+		r->service->adjust(r->target);
 	const struct service_config *config = r->target;
 	enum log_level level;
 	if (!parse_level(config->log_level, &level)) {

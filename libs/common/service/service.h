@@ -39,6 +39,8 @@ struct service {
 	const struct config_key *keys;          /* its own; the shared ones (logger, profiler port) are added */
 	size_t config_size;                     /* struct service_config must be its first member */
 	const struct service_command *commands; /* NULL for none */
+	/* Settle what keys with a second name say, once they are read; NULL for nothing. */
+	void (*adjust)(void *config);
 	/* Start everything; *ret_state is handed to the others. On error nothing is left running. */
 	enum code (*open)(struct service_context *ctx, void **ret_state, struct err *err);
 	/* Stop taking work and finish what is under way, within the grace. May be NULL. Runs on a thread of its own

@@ -1,0 +1,1 @@
+datacatalog.modules = base pb flyte api rpc http config service db store metrics loop
