@@ -106,7 +106,7 @@ class Stack:
         return os.path.join(self.var, "store")
 
     def channel(self, name="admin", options=()):
-""
+        """A channel to the daemon of that name; closed with the stack."""
         channel = grpc.insecure_channel(f"127.0.0.1:{self.port(name + '.grpc')}", options=list(options))
         self._channels.append(channel)
         return channel
