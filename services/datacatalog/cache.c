@@ -9,14 +9,13 @@
 
 static const struct db_stmt GET = {
 	"output_get", "SELECT literals, uri, metadata, created_at, updated_at FROM outputs WHERE key = $1"};
-/* What was there comes back in the last columns, so that its object can go. */
+/* The row remembers whose place it took, so that the object there can go. */
 static const struct db_stmt PUT = {
 	"output_put",
-	"WITH old AS (SELECT key, uri FROM outputs WHERE key = $1 AND owned FOR UPDATE), "
-	"put AS (INSERT INTO outputs AS o (key, id, literals, uri, owned, metadata) VALUES ($1, $2, $3, $4, $5, $6) "
+	"INSERT INTO outputs AS o (key, id, literals, uri, owned, metadata, replaced) VALUES ($1, $2, $3, $4, $5, $6, '') "
 	"ON CONFLICT (key) DO UPDATE SET literals = excluded.literals, uri = excluded.uri, owned = excluded.owned, "
-	"metadata = excluded.metadata, updated_at = now() WHERE $7 RETURNING key) "
-	"SELECT old.uri FROM put LEFT JOIN old USING (key)",
+	"metadata = excluded.metadata, replaced = CASE WHEN o.owned THEN o.uri ELSE '' END, updated_at = now() WHERE $7 "
+	"RETURNING replaced",
 };
 static const struct db_stmt DELETE = {
 	"output_delete",

@@ -60,6 +60,7 @@ CREATE TABLE outputs (
     uri text NOT NULL,
     owned boolean NOT NULL,                 -- the object under the URI is ours
     metadata bytea NOT NULL,                -- cacheservice.Metadata without times
+    replaced text NOT NULL,                 -- URI of ours that the last put took the place of
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
