@@ -37,3 +37,11 @@ double get_version(const char *address, int threads, int seconds);
 double commits(const char *dsn, int connections, int seconds);
 double rows(const char *dsn, int batch, int seconds);
 double publishes(const char *url, int bytes, int seconds);
+
+/* ---- catalog.c: entries a second; get_artifacts and probes want lookups to have run ---- */
+
+double catalog_lookups(const char *address, int batch, int seconds);      /* one connection */
+double catalog_lookups_many(const char *address, int batch, int seconds); /* 16 */
+double catalog_puts(const char *address, int batch, int seconds);
+double catalog_artifacts(const char *address, int threads, int seconds);
+double catalog_probes(const char *dsn, int batch, int seconds);
