@@ -1,4 +1,4 @@
-propeller.modules = base pb json flyte compiler config service db bus store metrics loop
+propeller.modules = base pb json flyte compiler api rpc config service db bus store metrics loop
 
 # One small static program an attempt, without our libraries and without sanitizers.
 EXTRA_PROGRAMS += $(B)/bin/alula-shim
