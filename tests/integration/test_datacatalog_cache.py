@@ -442,9 +442,12 @@ def test_bytes_that_are_no_request(stack, payload):
     refused(call, payload, CODES.INVALID_ARGUMENT)
 
 
-def test_large_data_and_too_large_answers(catalog):
+def test_large_data_and_too_large_answers(stack):
+    catalog = DataCatalogStub(stack.channel("datacatalog", [("grpc.max_receive_message_length", -1)]))
     dataset = make_dataset(catalog)
-    ids = [make_artifact(catalog, dataset, x=text(c * (3 << 20))) for c in "ab"]
-    options = [("grpc.max_receive_message_length", -1)]
-    assert options and len(catalog.GetArtifact(dc.GetArtifactRequest(dataset=dataset, artifact_id=ids[1])).artifact.data[0]
-                           .value.scalar.primitive.string_value) == 3 << 20
+    ids = [make_artifact(catalog, dataset, x=text(c * (24 << 20))) for c in "abc"]
+    for id, c in zip(ids, "abc"):
+        assert values(by_id(catalog, dataset, id))["x"].scalar.primitive.string_value == c * (24 << 20)
+    page = dc.PaginationOptions(limit=2)
+    assert len(catalog.ListArtifacts(dc.ListArtifactsRequest(dataset=dataset, pagination=page)).artifacts) == 2
+    refused(catalog.ListArtifacts, dc.ListArtifactsRequest(dataset=dataset), CODES.RESOURCE_EXHAUSTED)
