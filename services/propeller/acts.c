@@ -37,23 +37,27 @@ static void on_timer(void *arg, const struct timer *t)
 	feed(arg, &in);
 }
 
-/* ---- outputs of an execution that the engine could not put together itself ---- */
+/* ---- values that the engine could not put together itself ---- */
 
 struct storing {
 	struct propeller *p;
 	int64_t execution;
+	uint32_t node;
+	bool awaited;
 	char *uri;
 	size_t size_bytes;
 };
 
-static void stored(struct storing *s, const AlulaOutputsStored *result)
+static void stored(struct storing *s, AlulaOutputsStored *result)
 {
 	AlulaInput in = ALULA_INPUT_INIT;
 
+	result->node = s->node;
 	in.execution = s->execution;
 	in.input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in.outputs_stored = (AlulaOutputsStored *)result;
-	feed(s->p, &in);
+	in.outputs_stored = result;
+	if (s->awaited)
+		feed(s->p, &in);
 	free(s->uri);
 	free(s);
 }
@@ -100,12 +104,14 @@ static void on_collected(void *arg, enum code code, struct str literals, const s
 	store_write(s->p->store, s->uri, literals, on_written, s);
 }
 
-static void store_outputs(struct acts *a, const struct action *action)
+static void store_values(struct acts *a, const struct action *action)
 {
 	struct storing *s = x_calloc(1, sizeof *s);
 
 	s->p = a->p;
 	s->execution = action->execution;
+	s->node = action->node;
+	s->awaited = action->kind == ACTION_STORE_OUTPUTS;
 	s->uri = x_strdup(action->uri);
 	values_collect(a->p->store, action->values, action->n_values, (size_t)a->p->config->max_output_bytes,
 		       on_collected, s);
@@ -134,7 +140,8 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 		timers_add(a->timers, (struct timer){action->at_us, action->execution, action->timer, action->node,
 						     action->attempt});
 		break;
-	case ACTION_STORE_OUTPUTS: store_outputs(a, action); break;
+	case ACTION_STORE_OUTPUTS:
+	case ACTION_STORE_INPUTS: store_values(a, action); break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		process_executor.done(a->process, action->execution);

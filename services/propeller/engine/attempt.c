@@ -9,15 +9,9 @@
 
 /* ---- paths and names ---- */
 
-static const char *node_dir(struct fold *f, uint32_t i)
-{
-	return path_node(f->a, f->x->dir, wf_node(f, i)->id);
-}
-
 const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt)
 {
-	const char *parts[] = {f->x->command->id->name, wf_node(f, i)->event_id.node_id,
-			       arena_printf(f->a, "%u", attempt)};
+	const char *parts[] = {f->x->command->id->name, node_unique_id(f, i), arena_printf(f->a, "%u", attempt)};
 
 	return flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
 }
@@ -26,7 +20,7 @@ static const char *raw_prefix(struct fold *f, uint32_t i, uint32_t attempt)
 {
 	const char *base = f->x->command->start->raw_output_prefix;
 
-	return path_raw_output(f->a, *base ? base : f->x->dir, attempt_name(f, i, attempt));
+	return path_raw_output(f->a, *base ? base : top_frame(f->x)->dir, attempt_name(f, i, attempt));
 }
 
 static const char *checkpoints(struct fold *f, const char *raw)
@@ -42,40 +36,28 @@ bool attempt_interruptible(const struct fold *f, uint32_t i)
 	const struct engine_options *o = &f->e->options;
 	const AlulaStartExecution *start = f->x->command->start;
 	const struct wf_node *wn = wf_node(f, i);
-	bool interruptible = start->interruptible ? start->interruptible->value : f->x->wf->interruptible;
+	bool interruptible = start->interruptible ? start->interruptible->value : top_frame(f->x)->wf->interruptible;
 	int threshold = o->interruptible_failure_threshold;
 
 	if (wn->interruptible >= 0)
 		interruptible = wn->interruptible;
 	if (threshold <= 0)
 		threshold += o->max_system_retries + 1;
-	return interruptible && f->x->nodes[i].system_failures < MAX(threshold, 0);
+	return interruptible && node_at(f, i)->system_failures < MAX(threshold, 0);
 }
 
-static int64_t due(int64_t from_us, int64_t timeout_us)
+static void attempt_action(struct fold *f, uint32_t i)
 {
-	return timeout_us > 0 && timeout_us < INT64_MAX - from_us ? from_us + timeout_us : 0;
-}
-
-static int64_t attempt_timeout(const struct fold *f, uint32_t i)
-{
-	int64_t own = wf_node(f, i)->attempt_timeout_us;
-
-	return own ? own : f->e->options.default_attempt_timeout_us;
-}
-
-void attempt_action(struct fold *f, uint32_t i)
-{
-	struct node *n = &f->x->nodes[i];
+	struct node *n = node_at(f, i);
 	const struct wf_node *wn = wf_node(f, i);
-	struct resolving r = {.a = f->a, .x = f->x};
+	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
 	struct attempt *a = arena_new_of(f->a, struct attempt);
 	struct values inputs;
 
 	if (!resolve_inputs(&r, wn, &inputs))
 		return;
 	a->node_id = wn->id;
-	a->node_unique_id = wn->event_id.node_id;
+	a->node_unique_id = node_unique_id(f, i);
 	a->unique_name = attempt_name(f, i, n->attempt);
 	a->attempt = n->attempt;
 	a->interruptible = attempt_interruptible(f, i);
@@ -88,26 +70,8 @@ void attempt_action(struct fold *f, uint32_t i)
 	a->raw_output_prefix = raw_prefix(f, i, n->attempt);
 	a->checkpoint_prefix = checkpoints(f, a->raw_output_prefix);
 	a->prev_checkpoint_prefix = n->attempt ? checkpoints(f, raw_prefix(f, i, n->attempt - 1)) : "";
-	a->timeout_us = attempt_timeout(f, i);
+	a->timeout_us = node_attempt_timeout(f, i);
 	action_new(f, ACTION_START_ATTEMPT, i)->start = a;
-}
-
-static void set_timer(struct fold *f, uint32_t i, enum timer timer, int64_t at_us)
-{
-	if (!at_us)
-		return;
-	struct action *action = action_new(f, ACTION_SET_TIMER, i);
-	action->timer = timer;
-	action->at_us = at_us;
-}
-
-void attempt_timers(struct fold *f, uint32_t i)
-{
-	const struct run *r = f->x->nodes[i].run;
-
-	set_timer(f, i, TIMER_ATTEMPT, r->attempt_due_us);
-	set_timer(f, i, TIMER_SLEEP, r->sleep_due_us);
-	set_timer(f, i, TIMER_NODE, r->node_due_us);
 }
 
 /* ---- start ---- */
@@ -132,19 +96,9 @@ static void add_reason(struct fold *f, EventTaskExecutionEvent *t, const char *t
 	*PB_ADD(f->a, t->reasons, t->n_reasons) = reason;
 }
 
-/* Time counts from where an attempt truly starts: waiting for a slot of this host is no fault of the task's. */
-static void set_deadlines(struct fold *f, uint32_t i)
-{
-	struct run *r = f->x->nodes[i].run;
-
-	r->attempt_due_us = due(f->now_us, attempt_timeout(f, i));
-	if (!r->node_due_us)
-		r->node_due_us = due(f->now_us, wf_node(f, i)->node_timeout_us);
-}
-
 static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 {
-	struct node *n = &f->x->nodes[i];
+	struct node *n = node_at(f, i);
 	bool inside = wf_node(f, i)->task->leaf != LEAF_EXECUTOR;
 
 	n->run->dispatched_us = f->now_us;
@@ -152,7 +106,7 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 	n->run->sleep_due_us = inside ? f->now_us + sleep_us : 0;
 	n->run->started = inside;
 	if (inside)
-		set_deadlines(f, i);
+		node_set_deadlines(f, i);
 	if (inside)
 		task_event(f, i, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	else
@@ -160,16 +114,9 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 	if (n->attempt == 0)
 		event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
 	if (inside)
-		attempt_timers(f, i);
+		node_timers(f, i);
 	else
 		attempt_action(f, i);
-}
-
-static void fail_at_once(struct fold *f, uint32_t i, const char *code, const char *text)
-{
-	EventNodeExecutionEvent *event = node_fail(f, i, error_new(f->a, SYSTEM_ERROR, code, "%s", text), false);
-
-	node_set_inputs_uri(f, i, event);
 }
 
 static void start_first(struct fold *f, uint32_t i, const struct resolving *resolved, const struct values *inputs)
@@ -178,7 +125,8 @@ static void start_first(struct fold *f, uint32_t i, const struct resolving *reso
 	int64_t sleep_us = 0;
 
 	if (task->leaf == LEAF_CORE_SLEEP && !leaf_sleep_us(inputs, &sleep_us)) {
-		fail_at_once(f, i, "BadTaskSpecification", "core-sleep needs an input that is a duration, and inline");
+		node_fail_at_once(f, i, SYSTEM_ERROR, "BadTaskSpecification",
+				  "core-sleep needs an input that is a duration, and inline");
 		return;
 	}
 	if (task->leaf == LEAF_ECHO || (task->leaf == LEAF_CORE_SLEEP && sleep_us <= 0)) {
@@ -190,29 +138,25 @@ static void start_first(struct fold *f, uint32_t i, const struct resolving *reso
 	start(f, i, MIN(sleep_us, INT64_MAX / 4));
 }
 
-void attempt_first(struct fold *f, uint32_t i)
+static void attempt_first(struct fold *f, uint32_t i)
 {
-	struct resolving r = {.a = f->a, .x = f->x};
+	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
 	struct values inputs;
 
 	if (!resolve_inputs(&r, wf_node(f, i), &inputs))
-		fail_at_once(f, i, "BindingResolutionFailure", r.error);
+		node_fail_at_once(f, i, SYSTEM_ERROR, "BindingResolutionFailure", r.error);
 	else if (wf_node(f, i)->task->misfit)
-		fail_at_once(f, i, "UnsupportedTaskType", wf_node(f, i)->task->misfit);
+		node_fail_at_once(f, i, SYSTEM_ERROR, "UnsupportedTaskType", wf_node(f, i)->task->misfit);
 	else
 		start_first(f, i, &r, &inputs);
 }
 
 static void start_again(struct fold *f, uint32_t i)
 {
-	struct node *n = &f->x->nodes[i];
-	struct resolving r = {.a = f->a, .x = f->x};
+	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
 	struct values inputs;
 	int64_t sleep_us = 0;
 
-	f->e->bytes -= n->run->started_len;
-	n->run->started_len = 0;
-	n->attempt++;
 	if (wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP && resolve_inputs(&r, wf_node(f, i), &inputs))
 		leaf_sleep_us(&inputs, &sleep_us);
 	start(f, i, MIN(sleep_us, INT64_MAX / 4));
@@ -223,12 +167,9 @@ static void start_again(struct fold *f, uint32_t i)
 /* The node whose attempt this is about, if it is the one that runs. */
 static struct node *running_attempt(const struct fold *f, uint32_t i, uint32_t attempt)
 {
-	struct execution *x = f->x;
+	struct node *n = node_running(f, i);
 
-	if (x->phase != EXECUTION_RUNNING || i < FIRST_TASK_NODE || i >= x->wf->n_nodes)
-		return NULL;
-	struct node *n = &x->nodes[i];
-	return n->run && n->attempt == attempt ? n : NULL;
+	return n && n->attempt == attempt && wf_node(f, i)->kind == KIND_TASK && !n->run->frame ? n : NULL;
 }
 
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
@@ -246,8 +187,9 @@ void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
 	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	t->logs = in->logs;
 	t->n_logs = in->n_logs;
-	set_deadlines(f, in->node);
-	attempt_timers(f, in->node);
+	/* Waiting for a slot of this host is no fault of the task's. */
+	node_set_deadlines(f, in->node);
+	node_timers(f, in->node);
 }
 
 /* ---- it ends ---- */
@@ -293,13 +235,13 @@ static void complete_event(struct fold *f, const AlulaAttemptFinished *in, const
 
 static void succeeded(struct fold *f, const AlulaAttemptFinished *in)
 {
-	struct node *n = &f->x->nodes[in->node];
+	struct node *n = node_at(f, in->node);
 	const AlulaAttemptOutputs *o = in->outputs;
 	const char *checkpoint = checkpoints(f, raw_prefix(f, in->node, n->attempt));
 	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 
 	add_logs(f, n->run, in, t);
-	EventNodeExecutionEvent *event = node_succeed(f, in->node, outputs_of_attempt(f, in->node, o));
+	EventNodeExecutionEvent *event = event_node(f, in->node, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 	complete_event(f, in, checkpoint, event);
 	if (*o->uri) {
 		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
@@ -310,47 +252,12 @@ static void succeeded(struct fold *f, const AlulaAttemptFinished *in)
 		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
 		t->output_data = event->output_data = o->literals;
 	}
-}
-
-static const char *kind_text(CoreExecutionErrorErrorKind kind)
-{
-	return kind == USER_ERROR ? "USER" : kind == SYSTEM_ERROR ? "SYSTEM" : "UNKNOWN";
-}
-
-/* May the attempt be repeated? System failures have a budget of their own. */
-static bool eligible(const struct fold *f, uint32_t i, bool system, uint32_t *ret_current, uint32_t *ret_max)
-{
-	const struct engine_options *o = &f->e->options;
-	const struct node *n = &f->x->nodes[i];
-	uint32_t own = wf_node(f, i)->min_attempts;
-
-	*ret_current = system ? n->system_failures : n->attempt + 1 - n->system_failures;
-	*ret_max = system ? (uint32_t)o->max_system_retries : own ? own : (uint32_t)MAX(o->default_max_attempts, 1);
-	return *ret_current < *ret_max;
-}
-
-static EventNodeExecutionEvent *retry_or_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool system)
-{
-	struct node *n = &f->x->nodes[i];
-	uint32_t current, max;
-
-	bool again = eligible(f, i, system, &current, &max);
-	if (system && n->system_failures < UINT16_MAX)
-		n->system_failures++;
-	if (again) {
-		start_again(f, i);
-		return NULL;
-	}
-	return node_fail(f, i,
-			 error_new(f->a, USER_ERROR, arena_printf(f->a, "RetriesExhausted|%s", error->code),
-				   "[%u/%u] currentAttempt done. Last Error: %s::%s", current, max,
-				   kind_text(error->kind), error->message),
-			 false);
+	node_succeed(f, in->node, event, outputs_of_attempt(f, in->node, o));
 }
 
 static void failed(struct fold *f, const AlulaAttemptFinished *in)
 {
-	struct node *n = &f->x->nodes[in->node];
+	struct node *n = node_at(f, in->node);
 	const AlulaAttemptError *outcome = in->error;
 	const CoreExecutionError *error = outcome->error ? outcome->error
 							 : error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN,
@@ -363,7 +270,7 @@ static void failed(struct fold *f, const AlulaAttemptFinished *in)
 	t->error = (CoreExecutionError *)error;
 	add_logs(f, n->run, in, t);
 	if (outcome->recoverable || outcome->system)
-		event = retry_or_fail(f, in->node, error, outcome->system || error->kind == SYSTEM_ERROR);
+		event = node_retry_or_fail(f, in->node, error, outcome->system || error->kind == SYSTEM_ERROR);
 	else
 		event = node_fail(f, in->node, error, false);
 	if (event)
@@ -385,70 +292,37 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 	}
 }
 
-void attempt_abort(struct fold *f, uint32_t i, const char *reason)
+static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 {
 	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	t->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "Task Aborted", "%s", reason);
-	add_logs(f, f->x->nodes[i].run, NULL, t);
+	add_logs(f, node_at(f, i)->run, NULL, t);
 	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR)
 		action_new(f, ACTION_ABORT_ATTEMPT, i);
 }
 
-/* ---- timers ---- */
+/* ---- after a restart ---- */
 
-static const char *duration_text(struct fold *f, int64_t us)
+/* An earlier attempt may not have been stopped before we were. */
+static void attempt_pending(struct fold *f, uint32_t i)
 {
-	auto_buf struct buf b = {0};
+	uint32_t attempt = node_at(f, i)->attempt;
 
-	duration_add(&b, us);
-	return arena_strdup(f->a, buf_text(&b));
+	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR) {
+		if (attempt > 0)
+			action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = attempt - 1;
+		attempt_action(f, i);
+	}
+	node_timers(f, i);
 }
 
-static void attempt_timed_out(struct fold *f, uint32_t i)
-{
-	CoreExecutionError *error = error_new(f->a, USER_ERROR, "TimeoutExpired", "task execution timeout [%s] expired",
-					      duration_text(f, attempt_timeout(f, i)));
-
-	attempt_abort(f, i, error->message);
-	EventNodeExecutionEvent *event = retry_or_fail(f, i, error, false);
-	if (event)
-		node_set_inputs_uri(f, i, event);
-}
-
-static void node_timed_out(struct fold *f, uint32_t i)
-{
-	CoreExecutionError *error = error_new(f->a, USER_ERROR, "Timeout", "task active timeout [%s] expired",
-					      duration_text(f, wf_node(f, i)->node_timeout_us));
-
-	attempt_abort(f, i, "node timed out");
-	node_set_inputs_uri(f, i, node_fail(f, i, error, true));
-}
-
-static const struct {
-	size_t due; /* where in a run */
-	void (*fn)(struct fold *f, uint32_t i);
-} TIMERS[] = {
-	[TIMER_ATTEMPT] = {offsetof(struct run, attempt_due_us), attempt_timed_out},
-	[TIMER_SLEEP] = {offsetof(struct run, sleep_due_us), leaf_done_sleeping},
-	[TIMER_NODE] = {offsetof(struct run, node_due_us), node_timed_out},
+const struct kind KIND_OF_TASK = {
+	.limited = true,
+	.begin = attempt_first,
+	.again = start_again,
+	.abort = attempt_abort,
+	.pending = attempt_pending,
+	.slept = leaf_done_sleeping,
 };
-
-void attempt_timer(struct fold *f, const AlulaTimerFired *in)
-{
-	bool any_attempt = in->timer == TIMER_NODE;
-	struct node *n = NULL;
-
-	if (in->timer < ARRAY_SIZE(TIMERS) && TIMERS[in->timer].fn && in->node < f->x->wf->n_nodes)
-		n = running_attempt(f, in->node, any_attempt ? f->x->nodes[in->node].attempt : in->attempt);
-	if (!n)
-		return;
-	int64_t due_us = *(const int64_t *)((const char *)n->run + TIMERS[in->timer].due);
-	if (due_us == 0)
-		return;
-	if (f->now_us < due_us)
-		set_timer(f, in->node, in->timer, due_us);
-	else
-		TIMERS[in->timer].fn(f, in->node);
-}

@@ -201,18 +201,18 @@ static bool follow_path(struct resolving *r, const struct expr *e, struct value_
 		return true;
 	r->error = arena_printf(
 		r->a, "failed at Node[%s]. PromiseAttributeResolveError: attribute %s of output [%s] %s",
-		r->x->wf->nodes[e->promise.node].id, path_text(r->a, e), e->promise.var,
+		r->frame->wf->nodes[e->promise.node].id, path_text(r->a, e), e->promise.var,
 		stored ? "cannot be read: the value lies in the store, which is not supported yet" : "does not exist");
 	return false;
 }
 
 static bool resolve_promise(struct resolving *r, const struct expr *e, struct value_ref *ret)
 {
-	struct outputs *o = r->x->nodes[e->promise.node].outputs;
+	struct outputs *o = r->frame->nodes[e->promise.node].outputs;
 	const struct value_ref *found = find_output(o, e->promise.var);
 
 	if (!found) {
-		const char *id = r->x->wf->nodes[e->promise.node].id;
+		const char *id = r->frame->wf->nodes[e->promise.node].id;
 		r->error = arena_printf(r->a, "failed at Node[%s]. OutputsNotFoundError: Failed to find [%s].[%s]", id,
 					id, e->promise.var);
 		return false;
@@ -258,6 +258,37 @@ bool resolve_expr(struct resolving *r, const struct expr *e, struct value_ref *r
 	}
 }
 
+/* What a failure node's input `err` is, whatever it is bound to. Source: flytepropeller nodes/resolve.go. */
+static const CoreLiteral *error_literal(struct resolving *r, const struct wf_node *wn)
+{
+	CoreLiteral *outer = pb_new(r->a, CORE_LITERAL_DESC), *inner = pb_new(r->a, CORE_LITERAL_DESC);
+	CoreUnion *u = pb_new(r->a, CORE_UNION_DESC);
+
+	outer->value_case = inner->value_case = CORE_LITERAL_VALUE_SCALAR;
+	outer->scalar = pb_new(r->a, CORE_SCALAR_DESC);
+	outer->scalar->value_case = CORE_SCALAR_VALUE_UNION;
+	outer->scalar->union_ = u;
+	u->value = inner;
+	u->type = pb_new(r->a, CORE_LITERAL_TYPE_DESC);
+	u->type->type_case = CORE_LITERAL_TYPE_TYPE_SIMPLE;
+	u->type->simple = CORE_SIMPLE_TYPE_ERROR;
+	u->type->structure = pb_new(r->a, CORE_TYPE_STRUCTURE_DESC);
+	u->type->structure->tag = "FlyteError";
+	inner->scalar = pb_new(r->a, CORE_SCALAR_DESC);
+	inner->scalar->value_case = CORE_SCALAR_VALUE_ERROR;
+	inner->scalar->error = pb_new(r->a, CORE_ERROR_DESC);
+	inner->scalar->error->message = r->frame->error->message;
+	inner->scalar->error->failed_node_id = (char *)wn->id;
+	return outer;
+}
+
+static bool is_failure_node(const struct resolving *r, const struct wf_node *wn)
+{
+	const struct workflow *w = r->frame->wf;
+
+	return w->failure_node != NO_NODE && wn == &w->nodes[w->failure_node] && r->frame->error;
+}
+
 bool resolve_inputs(struct resolving *r, const struct wf_node *wn, struct values *ret)
 {
 	struct value_ref *at = arena_array(r->a, struct value_ref, wn->n_bindings);
@@ -270,6 +301,8 @@ bool resolve_inputs(struct resolving *r, const struct wf_node *wn, struct values
 						wn->id, wn->bindings[i].var, r->error);
 			return false;
 		}
+		if (is_failure_node(r, wn) && strcmp(wn->bindings[i].var, "err") == 0)
+			at[i] = (struct value_ref){.literal = error_literal(r, wn)};
 		at[i].var = wn->bindings[i].var;
 	}
 	*ret = (struct values){at, wn->n_bindings};

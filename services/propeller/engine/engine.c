@@ -19,7 +19,7 @@ struct engine *engine_new(const struct engine_options *options)
 		e->options.inline_bytes = INLINE_BYTES;
 	e->executions = u64map_new();
 	e->aborted = u64map_new();
-	e->workflows = map_new();
+	e->closures = map_new();
 	e->scratch = arena_new(0);
 	return e;
 }
@@ -33,12 +33,14 @@ void engine_free(struct engine *e)
 		return;
 	while (u64map_next(e->executions, &it, NULL, &x))
 		execution_free(e, x);
+	frames_collect(e);
 	outputs_collect(e);
 	u64map_free(e->executions);
 	u64map_free(e->aborted);
-	map_free(e->workflows);
+	map_free(e->closures);
 	vec_free(&e->tombstones);
 	vec_free(&e->unused);
+	vec_free(&e->unused_frames);
 	arena_free(e->scratch);
 	free(e);
 }
@@ -101,13 +103,17 @@ static void on_timer(struct fold *f, const AlulaInput *in)
 {
 	if (in->timer_fired->timer == TIMER_EXECUTION)
 		execution_timed_out(f);
-	else if (f->x->nodes)
-		attempt_timer(f, in->timer_fired);
+	else
+		node_timer(f, in->timer_fired);
 }
 
 static void on_stored(struct fold *f, const AlulaInput *in)
 {
-	execution_stored(f, in->outputs_stored);
+	uint32_t node = in->outputs_stored->node ? in->outputs_stored->node : END_NODE;
+	struct frame *frame = frame_find(f->x, node);
+
+	if (frame && frame_is_alive(frame) && node == frame->first + END_NODE)
+		frame_stored(f, frame, in->outputs_stored);
 }
 
 static void on_go_on(struct fold *f, const AlulaInput *in)
@@ -151,6 +157,7 @@ static void fold_end(struct fold *f)
 {
 	struct execution *x = f->x;
 
+	execution_account(f->e, x);
 	if (!f->changed)
 		return;
 	x->now_us = f->now_us;
@@ -176,7 +183,7 @@ static void step_on(struct engine *e, struct execution *x, const AlulaInput *in,
 {
 	struct fold f = fold_new(e, x, MAX(in->time_us, x->now_us), step);
 
-	if (x->phase == EXECUTION_DONE || in->input_case >= ARRAY_SIZE(HANDLERS) || !HANDLERS[in->input_case])
+	if (x->done || in->input_case >= ARRAY_SIZE(HANDLERS) || !HANDLERS[in->input_case])
 		return;
 	HANDLERS[in->input_case](&f, in);
 	if (f.changed)
@@ -191,6 +198,7 @@ static void step_any(struct engine *e, const AlulaInput *in, const AlulaRecord *
 	step->record = NULL;
 	step->actions = NULL;
 	step->tail = &step->actions;
+	frames_collect(e);
 	outputs_collect(e);
 	if (x) {
 		step_on(e, x, in, step);
@@ -216,7 +224,7 @@ static enum code check_closure(struct engine *e, const AlulaInput *in, struct er
 	if (in->input_case != ALULA_INPUT_INPUT_ACCEPTED || !acceptable(in) || in->accepted->unreadable)
 		return OK;
 	start = in->accepted->command->start;
-	if (start->closure || map_get(e->workflows, str_of(start->closure_digest)))
+	if (start->closure || map_get(e->closures, str_of(start->closure_digest)))
 		return OK;
 	return err_set(err, DATA_LOSS, "execution %lld: its compiled workflow is missing", (long long)in->execution);
 }
@@ -246,13 +254,6 @@ enum code engine_replay(struct engine *e, const AlulaJournalEntry *entry, struct
 	return OK;
 }
 
-/* An earlier attempt may not have been stopped before we were. */
-static void stop_earlier_attempt(struct fold *f, uint32_t i)
-{
-	if (f->x->nodes[i].attempt > 0)
-		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = f->x->nodes[i].attempt - 1;
-}
-
 static bool ended_badly(uint8_t phase)
 {
 	return phase == NODE_ABORTED || phase == NODE_FAILED || phase == NODE_TIMED_OUT;
@@ -260,17 +261,21 @@ static bool ended_badly(uint8_t phase)
 
 static void pending_node(struct fold *f, uint32_t i)
 {
-	bool executor = wf_node(f, i)->task && wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
+	const struct task *task = wf_node(f, i)->task;
+	const struct node *n = node_at(f, i);
 
-	if (executor && ended_badly(f->x->nodes[i].phase))
+	if (task && task->leaf == LEAF_EXECUTOR && ended_badly(n->phase))
 		action_new(f, ACTION_ABORT_ATTEMPT, i);
-	if (!f->x->nodes[i].run || f->x->phase != EXECUTION_RUNNING)
-		return;
-	if (executor) {
-		stop_earlier_attempt(f, i);
-		attempt_action(f, i);
-	}
-	attempt_timers(f, i);
+	if (n->run && node_kind(f, i)->pending)
+		node_kind(f, i)->pending(f, i);
+}
+
+static void pending_frame(struct fold *f, struct frame *frame)
+{
+	for (uint32_t i = 0; i < frame->n; i++)
+		pending_node(f, frame->first + i);
+	if (frame->phase == FRAME_STORING)
+		frame_store(f, frame);
 }
 
 void engine_pending(struct engine *e, int64_t execution, struct step *step)
@@ -278,21 +283,20 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step)
 	struct execution *x = u64map_get(e->executions, (uint64_t)execution);
 	struct fold f = fold_new(e, x, 0, step);
 
+	frames_collect(e);
 	outputs_collect(e);
 	if (!x)
 		return;
-	if (x->due_us && x->phase < EXECUTION_ENDING) {
+	if (x->due_us && top_frame(x)->phase < FRAME_ENDING) {
 		struct action *timer = action_new(&f, ACTION_SET_TIMER, 0);
 		timer->timer = TIMER_EXECUTION;
 		timer->at_us = x->due_us;
 	}
-	for (uint32_t i = 0; x->nodes && i < x->wf->n_nodes; i++)
-		pending_node(&f, i);
-	if (x->phase == EXECUTION_STORING)
-		execution_store(&f);
+	for (size_t i = 0; i < x->frames.n; i++)
+		pending_frame(&f, x->frames.at[i]);
 	if (x->going_on)
 		action_new(&f, ACTION_CONTINUE, 0);
-	if (x->phase == EXECUTION_DONE)
+	if (x->done)
 		action_new(&f, ACTION_DONE, 0);
 }
 
@@ -300,6 +304,7 @@ void engine_forget(struct engine *e, int64_t execution)
 {
 	struct execution *x = u64map_remove(e->executions, (uint64_t)execution);
 
+	frames_collect(e);
 	outputs_collect(e);
 	if (x)
 		execution_free(e, x);

@@ -19,7 +19,6 @@
 #include "base/err.h"
 
 struct engine;
-struct workflow; /* a compiled closure, shared by its executions, see engine/workflow.h */
 
 /* What runs a task type. */
 enum leaf { LEAF_UNKNOWN, LEAF_ECHO, LEAF_CORE_SLEEP, LEAF_EXECUTOR };
@@ -53,12 +52,13 @@ enum action_kind {
 	ACTION_START_ATTEMPT, /* run it, then feed AttemptStarted and AttemptFinished */
 	ACTION_ABORT_ATTEMPT, /* stop it; no answer needed */
 	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
-	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored */
+	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored{node} */
+	ACTION_STORE_INPUTS,  /* put `values` together at `uri`, for people to look at: nobody waits */
 	ACTION_CONTINUE,      /* feed Continue, at once */
 	ACTION_DONE,          /* the execution is over: no further input is expected; its state may be dropped */
 };
 
-/* Everything a START_ATTEMPT needs is in it or in `workflow`; strings and literals live in the output's arena, `task`
+/* Everything a START_ATTEMPT needs is in it or in the closure; strings and literals live in the output's arena, `task`
  * and `command` as long as the execution. */
 struct attempt {
 	const char *node_id, *node_unique_id,
@@ -87,7 +87,7 @@ struct action {
 };
 
 /* What one step gives. Everything is in `arena`, which is the caller's; but literals in the record may be the engine's:
- * pack the record before the next call. Actions borrow nothing but `workflow`'s tasks and the command. */
+ * pack the record before the next call. Actions borrow nothing but the closure's tasks and the command. */
 struct step {
 	struct arena *arena;
 	AlulaRecord *record;    /* NULL when the input changed nothing (a repeat, too late, unknown): journal nothing */

@@ -13,6 +13,28 @@ static AlulaExecutionEvent *add(struct fold *f, AlulaExecutionEvent *e)
 	return e;
 }
 
+static CoreNodeExecutionIdentifier *event_id(struct fold *f, uint32_t i)
+{
+	if (!frame_of(f, i)->parent)
+		return (CoreNodeExecutionIdentifier *)&wf_node(f, i)->event_id;
+	CoreNodeExecutionIdentifier *id = pb_new(f->a, CORE_NODE_EXECUTION_IDENTIFIER_DESC);
+	id->node_id = (char *)node_unique_id(f, i);
+	return id;
+}
+
+/* Of a node inside another one. */
+static void set_parent(struct fold *f, uint32_t i, EventNodeExecutionEvent *n)
+{
+	const struct frame *frame = frame_of(f, i);
+	uint32_t branch = wf_node(f, i)->parent;
+
+	n->parent_node_metadata = pb_new(f->a, EVENT_PARENT_NODE_EXECUTION_METADATA_DESC);
+	n->parent_node_metadata->node_id =
+		(char *)(branch == NO_NODE ? frame->unique_id : node_unique_id(f, frame->first + branch));
+	n->retry_group = (char *)(branch == NO_NODE ? frame->retry_group : "0");
+	n->is_in_dynamic_chain = frame->dynamic;
+}
+
 EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase)
 {
 	struct both {
@@ -21,12 +43,13 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 	} *both = arena_alloc(f->a, sizeof *both);
 	const struct wf_node *wn = wf_node(f, i);
 	EventNodeExecutionEvent *n = &both->node;
+	const struct kind *kind = node_kind(f, i);
 
 	both->event = (AlulaExecutionEvent)ALULA_EXECUTION_EVENT_INIT;
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_NODE;
 	both->event.node = n;
 	*n = (EventNodeExecutionEvent)EVENT_NODE_EXECUTION_EVENT_INIT;
-	n->id = (CoreNodeExecutionIdentifier *)&wn->event_id;
+	n->id = event_id(f, i);
 	n->producer_id = (char *)PRODUCER;
 	n->phase = phase;
 	n->occurred_at = n->reported_at = f->now;
@@ -37,6 +60,10 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 		n->target_entity = wn->task->template->id;
 		n->is_eager = wn->task->template->metadata && wn->task->template->metadata->is_eager;
 	}
+	if (frame_of(f, i)->parent || wn->parent != NO_NODE)
+		set_parent(f, i, n);
+	if (kind->describe)
+		kind->describe(f, i, n);
 	add(f, &both->event);
 	return n;
 }
@@ -64,15 +91,15 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_TASK;
 	both->event.task = t;
 	both->metadata = (EventTaskExecutionMetadata)EVENT_TASK_EXECUTION_METADATA_INIT;
-	both->metadata.generated_name = (char *)attempt_name(f, i, f->x->nodes[i].attempt);
+	both->metadata.generated_name = (char *)attempt_name(f, i, node_at(f, i)->attempt);
 	both->metadata.plugin_identifier = (char *)plugin_of(wn->task->leaf);
 	both->metadata.instance_class = attempt_interruptible(f, i)
 						? EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_INTERRUPTIBLE
 						: EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_DEFAULT;
 	*t = (EventTaskExecutionEvent)EVENT_TASK_EXECUTION_EVENT_INIT;
 	t->task_id = wn->task->template->id;
-	t->parent_node_execution_id = (CoreNodeExecutionIdentifier *)&wn->event_id;
-	t->retry_attempt = f->x->nodes[i].attempt;
+	t->parent_node_execution_id = event_id(f, i);
+	t->retry_attempt = node_at(f, i)->attempt;
 	t->phase = phase;
 	t->producer_id = (char *)PRODUCER;
 	t->occurred_at = t->reported_at = f->now;

@@ -3,7 +3,7 @@
 #include "engine/private.h"
 #include "pb/pb.h"
 
-static void set_event_values(EventTaskExecutionEvent *task, EventNodeExecutionEvent *node, CoreLiteralMap *outputs)
+static void set_values(EventTaskExecutionEvent *task, EventNodeExecutionEvent *node, CoreLiteralMap *outputs)
 {
 	static const EventTaskNodeMetadata NOT_CACHED = EVENT_TASK_NODE_METADATA_INIT;
 
@@ -63,7 +63,9 @@ void leaf_instant(struct fold *f, uint32_t i, const struct resolving *r, const s
 	}
 	if (wf_node(f, i)->task->leaf == LEAF_ECHO)
 		outputs = echo(f, i, r, inputs, &out);
-	set_event_values(task, node_succeed(f, i, outputs), out);
+	EventNodeExecutionEvent *last = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
+	set_values(task, last, out);
+	node_succeed(f, i, last, outputs);
 }
 
 /* ---- core-sleep ---- */
@@ -87,6 +89,8 @@ bool leaf_sleep_us(const struct values *inputs, int64_t *ret)
 void leaf_done_sleeping(struct fold *f, uint32_t i)
 {
 	EventTaskExecutionEvent *task = event_task(f, i, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+	EventNodeExecutionEvent *last = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
-	set_event_values(task, node_succeed(f, i, NULL), NULL);
+	set_values(task, last, NULL);
+	node_succeed(f, i, last, NULL);
 }

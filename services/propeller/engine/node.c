@@ -1,27 +1,102 @@
 /* One node: its turn, its end, and what that means for those that wait for it. */
 #include "engine/private.h"
+#include "flyte/ids.h"
 #include "pb/pb.h"
+
+static const struct kind *const KINDS[N_KINDS] = {
+	[KIND_START] = &KIND_OF_START,
+	[KIND_END] = &KIND_OF_END,
+	[KIND_TASK] = &KIND_OF_TASK,
+	[KIND_BRANCH] = &KIND_OF_BRANCH,
+	[KIND_SUBWORKFLOW] = &KIND_OF_SUBWORKFLOW,
+};
+
+const struct kind *node_kind(const struct fold *f, uint32_t i)
+{
+	return KINDS[wf_node(f, i)->kind];
+}
+
+/* ---- names and places ---- */
+
+static uint32_t parent_of(const struct fold *f, uint32_t i)
+{
+	const struct frame *frame = frame_of(f, i);
+	uint32_t parent = frame->wf->nodes[i - frame->first].parent;
+
+	return parent == NO_NODE ? NO_NODE : frame->first + parent;
+}
+
+const char *node_unique_id(const struct fold *f, uint32_t i)
+{
+	const struct frame *frame = frame_of(f, i);
+	const struct wf_node *wn = wf_node(f, i);
+	uint32_t parent = parent_of(f, i);
+
+	if (!frame->parent)
+		return wn->event_id.node_id;
+	const char *parts[] = {parent == NO_NODE ? frame->unique_id : node_unique_id(f, parent),
+			       parent == NO_NODE ? frame->retry_group : "0", wn->id};
+	return flyte_unique_id(f->a, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
+}
+
+const char *node_dir(struct fold *f, uint32_t i)
+{
+	const struct frame *frame = frame_of(f, i);
+	const char *id = wf_node(f, i)->id;
+	uint32_t parent = parent_of(f, i);
+
+	if (parent != NO_NODE)
+		return path_inner_node(f->a, node_output_dir(f, parent), id);
+	return frame->parent ? path_inner_node(f->a, frame->dir, id) : path_node(f->a, frame->dir, id);
+}
+
+const char *node_output_dir(struct fold *f, uint32_t i)
+{
+	return path_attempt(f->a, node_dir(f, i), node_at(f, i)->attempt);
+}
+
+/* ---- runs ---- */
 
 struct run *node_run(struct fold *f, uint32_t i)
 {
-	struct node *n = &f->x->nodes[i];
+	struct node *n = node_at(f, i);
 
 	n->run = x_calloc(1, sizeof *n->run);
+	n->run->taken = NO_NODE;
+	n->run->counted = node_kind(f, i)->limited;
 	n->phase = NODE_RUNNING;
-	f->x->running++;
+	f->x->running += n->run->counted;
 	f->e->bytes += sizeof *n->run;
 	return n->run;
 }
 
-static void drop_run(struct fold *f, struct node *n)
+void node_uncount(struct fold *f, struct run *r)
+{
+	f->x->running -= r->counted;
+	r->counted = false;
+}
+
+void node_drop_run(struct fold *f, struct node *n)
 {
 	if (!n->run)
 		return;
+	node_uncount(f, n->run);
 	f->e->bytes -= sizeof *n->run + n->run->started_len;
 	free(n->run);
 	n->run = NULL;
-	f->x->running--;
 }
+
+struct node *node_running(const struct fold *f, uint32_t i)
+{
+	struct frame *frame = frame_find(f->x, i);
+
+	if (f->x->done || !frame || !frame_is_alive(frame))
+		return NULL;
+	struct node *n = &frame->nodes[i - frame->first];
+	return n->run ? n : NULL;
+}
+
+/* ---- inputs ---- */
 
 void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *event)
 {
@@ -30,168 +105,208 @@ void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *ev
 	if (task && task->leaf != LEAF_EXECUTOR)
 		return;
 	event->input_value_case = EVENT_NODE_EXECUTION_EVENT_INPUT_VALUE_INPUT_URI;
-	event->input_uri = (char *)path_inputs(f->a, path_node(f->a, f->x->dir, wf_node(f, i)->id));
+	event->input_uri = (char *)path_inputs(f->a, node_dir(f, i));
+}
+
+void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs)
+{
+	CoreLiteralMap *map = values_inline(f->a, inputs);
+
+	if (map && pb_size(map) <= f->e->options.inline_bytes) {
+		event->input_value_case = EVENT_NODE_EXECUTION_EVENT_INPUT_VALUE_INPUT_DATA;
+		event->input_data = map;
+		return;
+	}
+	struct action *action = action_new(f, ACTION_STORE_INPUTS, i);
+	node_set_inputs_uri(f, i, event);
+	action->uri = path_inputs(f->a, node_dir(f, i));
+	action->values = values_clone(f->a, inputs);
+	action->n_values = inputs->n;
+}
+
+bool node_inputs(struct fold *f, uint32_t i, struct values *ret)
+{
+	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+
+	if (resolve_inputs(&r, wf_node(f, i), ret))
+		return true;
+	node_fail_at_once(f, i, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, "BindingResolutionFailure", r.error);
+	return false;
 }
 
 /* ---- the end of a node ---- */
 
 static void release_sources(struct fold *f, uint32_t i)
 {
+	struct frame *frame = frame_of(f, i);
 	const struct edges *sources = &wf_node(f, i)->sources;
 
 	for (uint32_t k = 0; k < sources->n; k++) {
-		struct node *source = &f->x->nodes[f->x->wf->edges[sources->first + k]];
+		struct node *source = &frame->nodes[frame->wf->edges[sources->first + k]];
 		if (--source->users == 0)
 			outputs_drop(f->e, take(source->outputs));
 	}
 }
 
+void node_one_less(struct fold *f, uint32_t i)
+{
+	if (--node_at(f, i)->upstream == 0)
+		vec_push(&f->x->ready, i);
+}
+
 static void tell_downstream(struct fold *f, uint32_t i, bool skip)
 {
+	struct frame *frame = frame_of(f, i);
 	const struct edges *down = &wf_node(f, i)->downstream;
-	struct execution *x = f->x;
 
 	for (uint32_t k = 0; k < down->n; k++) {
-		uint32_t at = x->wf->edges[down->first + k];
-		x->nodes[at].skip |= skip;
-		if (--x->nodes[at].upstream == 0)
-			x->ready[x->ready_tail++] = at;
+		uint32_t at = frame->wf->edges[down->first + k];
+		frame->nodes[at].skip |= skip;
+		if (--frame->nodes[at].upstream == 0)
+			vec_push(&f->x->ready, frame->first + at);
 	}
+}
+
+/* Those that a branch did not take, or can't take any more. */
+static void pass_over_cases(struct fold *f, uint32_t i)
+{
+	const struct frame *frame = frame_of(f, i);
+	const struct wf_branch *branch = wf_node(f, i)->branch;
+
+	for (uint32_t k = 0; k < branch->n; k++)
+		if (node_at(f, frame->first + branch->cases[k].node)->phase == NODE_WAITING)
+			node_pass_over(f, frame->first + branch->cases[k].node);
 }
 
 static void end(struct fold *f, uint32_t i, enum node_phase phase)
 {
-	struct node *n = &f->x->nodes[i];
+	struct node *n = node_at(f, i);
 
-	drop_run(f, n);
+	node_drop_run(f, n);
 	n->phase = (uint8_t)phase;
+	if (wf_node(f, i)->kind == KIND_BRANCH)
+		pass_over_cases(f, i);
 	release_sources(f, i);
 	tell_downstream(f, i, phase != NODE_SUCCEEDED);
 }
 
-EventNodeExecutionEvent *node_succeed(struct fold *f, uint32_t i, struct outputs *outputs)
+/* The failure node is over, and with it its frame. */
+static bool end_of_failure(struct fold *f, uint32_t i)
 {
-	struct node *n = &f->x->nodes[i];
-	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
+	struct frame *frame = frame_of(f, i);
+
+	if (i - frame->first != frame->wf->failure_node)
+		return false;
+	frame_stop(f, frame, "", THEN_FAIL);
+	return true;
+}
+
+void node_pass_over(struct fold *f, uint32_t i)
+{
+	end(f, i, NODE_SKIPPED);
+}
+
+void node_succeed(struct fold *f, uint32_t i, const EventNodeExecutionEvent *event, struct outputs *outputs)
+{
+	struct node *n = node_at(f, i);
+	uint32_t parent = parent_of(f, i);
 
 	if (n->users)
 		n->outputs = outputs;
 	else
 		outputs_drop(f->e, outputs);
 	end(f, i, NODE_SUCCEEDED);
-	return event;
+	if (!end_of_failure(f, i) && parent != NO_NODE)
+		branch_child_done(f, parent, i, event);
 }
 
 /* What the execution says of a node that timed out. */
-static const CoreExecutionError *execution_error(struct fold *f, const CoreExecutionError *error, bool timed_out)
+static const CoreExecutionError *execution_error(struct fold *f, uint32_t i, const CoreExecutionError *error,
+						 bool timed_out)
 {
+	const struct frame *frame = frame_of(f, i);
+
 	if (!timed_out)
 		return error;
-	return error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, "Timeout", "Timeout in node");
+	if (i - frame->first != frame->wf->failure_node)
+		return error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, "Timeout", "Timeout in node");
+	if (frame->parent)
+		return frame->error;
+	return error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, "TimedOut", "FailureNode Timed-out");
 }
 
 EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out)
 {
+	struct frame *frame = frame_of(f, i);
+	uint32_t parent = parent_of(f, i);
 	EventNodeExecutionEvent *event =
 		event_node(f, i, timed_out ? CORE_NODE_EXECUTION_PHASE_TIMED_OUT : CORE_NODE_EXECUTION_PHASE_FAILED);
 
 	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	event->error = (CoreExecutionError *)error;
 	end(f, i, timed_out ? NODE_TIMED_OUT : NODE_FAILED);
-	error = execution_error(f, error, timed_out);
-	if (f->x->wf->fail_after && i != END_NODE)
-		execution_set_error(f, error);
-	else
-		execution_fail(f, error);
+	if (parent != NO_NODE) {
+		branch_child_failed(f, parent, error, timed_out);
+		return event;
+	}
+	frame_set_error(f, frame, execution_error(f, i, error, timed_out), timed_out);
+	/* The policy is that of the whole execution. */
+	if (!end_of_failure(f, i) && (!top_frame(f->x)->wf->fail_after || i == frame->first + END_NODE))
+		frame_fail(f, frame);
 	return event;
+}
+
+void node_fail_at_once(struct fold *f, uint32_t i, CoreExecutionErrorErrorKind kind, const char *code, const char *text)
+{
+	node_set_inputs_uri(f, i, node_fail(f, i, error_new(f->a, kind, code, "%s", text), false));
 }
 
 void node_abort(struct fold *f, uint32_t i, const char *reason)
 {
-	struct node *n = &f->x->nodes[i];
+	struct node *n = node_at(f, i);
 
 	if (n->phase != NODE_RUNNING)
 		return;
-	if (n->run)
-		attempt_abort(f, i, reason);
+	if (n->run && node_kind(f, i)->abort)
+		node_kind(f, i)->abort(f, i, reason);
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_ABORTED);
 	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	event->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "NodeAborted", "%s", reason);
-	drop_run(f, n);
+	node_drop_run(f, n);
 	n->phase = NODE_ABORTED;
+}
+
+void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent *from)
+{
+	if (from->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI)
+		to->output_uri = from->output_uri;
+	else if (from->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA)
+		to->output_data = from->output_data;
+	else
+		return;
+	to->output_result_case = from->output_result_case;
 }
 
 /* ---- its turn ---- */
 
-/* The start node's outputs are the execution's inputs. */
-static void begin_start(struct fold *f)
-{
-	const AlulaStartExecution *start = f->x->command->start;
-	struct outputs *outputs = outputs_of_execution(f, start);
-	EventNodeExecutionEvent *event = node_succeed(f, START_NODE, outputs);
-
-	if (*start->inputs_uri) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_uri = start->inputs_uri;
-	} else if (start->inputs) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_data = start->inputs;
-	}
-}
-
-static void store_outputs(struct fold *f, EventNodeExecutionEvent *queued)
-{
-	f->x->nodes[END_NODE].phase = NODE_RUNNING;
-	f->x->phase = EXECUTION_STORING;
-	queued->input_value_case = EVENT_NODE_EXECUTION_EVENT_INPUT_VALUE_INPUT_URI;
-	queued->input_uri = (char *)execution_store(f);
-}
-
-/* The end node's inputs are the execution's outputs. */
-static void begin_end(struct fold *f)
-{
-	struct resolving r = {.a = f->a, .x = f->x};
-	struct values outputs;
-
-	if (!resolve_inputs(&r, wf_node(f, END_NODE), &outputs)) {
-		node_fail(f, END_NODE,
-			  error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, "BindingResolutionFailure", "%s",
-				    r.error),
-			  false);
-		return;
-	}
-	CoreLiteralMap *map = values_inline(f->a, &outputs);
-	EventNodeExecutionEvent *queued = event_node(f, END_NODE, CORE_NODE_EXECUTION_PHASE_QUEUED);
-	if (!map || pb_size(map) > f->e->options.inline_bytes) {
-		store_outputs(f, queued);
-		return;
-	}
-	queued->input_value_case = EVENT_NODE_EXECUTION_EVENT_INPUT_VALUE_INPUT_DATA;
-	queued->input_data = map;
-	EventNodeExecutionEvent *last = node_succeed(f, END_NODE, NULL);
-	if (outputs.n) {
-		last->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		last->output_data = map;
-	}
-	execution_succeed(f, last);
-}
-
+/* A branch's node that is skipped leaves its branch without outputs, but done. */
 static void skip(struct fold *f, uint32_t i)
 {
-	event_node(f, i, CORE_NODE_EXECUTION_PHASE_SKIPPED);
+	struct frame *frame = frame_of(f, i);
+	uint32_t parent = parent_of(f, i);
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SKIPPED);
+
 	end(f, i, NODE_SKIPPED);
-	if (i == END_NODE)
-		execution_fail(f, f->x->error);
+	if (parent != NO_NODE)
+		branch_child_done(f, parent, i, event);
+	else if (i == frame->first + END_NODE)
+		frame_fail(f, frame);
 }
 
 void node_begin(struct fold *f, uint32_t i)
 {
-	if (f->x->nodes[i].skip)
+	if (node_at(f, i)->skip)
 		skip(f, i);
-	else if (i == START_NODE)
-		begin_start(f);
-	else if (i == END_NODE)
-		begin_end(f);
 	else
-		attempt_first(f, i);
+		node_kind(f, i)->begin(f, i);
 }

@@ -132,6 +132,23 @@ struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *
 	return o;
 }
 
+struct outputs *outputs_ref(struct outputs *o)
+{
+	if (o)
+		o->refs++;
+	return o;
+}
+
+struct outputs *outputs_of_values(struct engine *e, const struct values *v)
+{
+	struct outputs *o = outputs_new(e, v->n, NULL);
+
+	o->arena = arena_new(ARENA_BYTES);
+	memcpy(o->at, values_clone(o->arena, v), v->n * sizeof *o->at);
+	account(e, o);
+	return o;
+}
+
 struct outputs *outputs_alias(struct engine *e, const struct value_ref *from, struct outputs *source, bool composed,
 			      const char *var)
 {

@@ -12,6 +12,11 @@ const char *path_node(struct arena *a, const char *execution, const char *node_i
 	return arena_printf(a, "%s/%s/data", execution, node_id);
 }
 
+const char *path_inner_node(struct arena *a, const char *outer, const char *node_id)
+{
+	return arena_printf(a, "%s/%s", outer, node_id);
+}
+
 const char *path_inputs(struct arena *a, const char *node)
 {
 	return arena_printf(a, "%s/inputs.pb", node);

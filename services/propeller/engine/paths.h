@@ -11,6 +11,8 @@
 const char *path_execution(struct arena *a, const char *prefix, const CoreWorkflowExecutionIdentifier *id);
 /* "<execution>/<node id>/data" */
 const char *path_node(struct arena *a, const char *execution, const char *node_id);
+/* "<output directory of the node around it>/<node id>" */
+const char *path_inner_node(struct arena *a, const char *outer, const char *node_id);
 /* "<node>/inputs.pb" */
 const char *path_inputs(struct arena *a, const char *node);
 /* "<node>/<attempt>" */

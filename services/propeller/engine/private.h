@@ -41,7 +41,10 @@ enum node_phase {
 struct run {
 	int64_t dispatched_us;
 	int64_t attempt_due_us, node_due_us, sleep_due_us; /* 0: no timer */
+	struct frame *frame;                               /* of its sub-workflow */
+	uint32_t taken;                                    /* which node a branch runs; global */
 	bool started;                                      /* the executor said so */
+	bool counted;                                      /* in the execution's parallelism */
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -57,30 +60,61 @@ struct node {
 	struct run *run;
 };
 
-enum execution_phase {
-	EXECUTION_RUNNING,
-	EXECUTION_STORING, /* everything ran; the outputs are being put together */
-	EXECUTION_ENDING,  /* failed or aborted: what runs is being stopped */
-	EXECUTION_DONE,
+enum frame_phase {
+	FRAME_RUNNING,
+	FRAME_STORING,  /* everything ran; the outputs are being put together */
+	FRAME_ENDING,   /* what runs in it is being stopped */
+	FRAME_HANDLING, /* failed; the failure node runs */
+};
+
+/* What comes when all that runs in a frame was stopped. */
+enum frame_then {
+	THEN_FAIL,      /* it fails, or its failure node runs */
+	THEN_ABORT,     /* whoever stopped it goes on */
+	THEN_TRY_AGAIN, /* the attempt of the node that it belongs to timed out */
+	THEN_TIME_OUT,  /* that node timed out */
+};
+
+/* A workflow that runs inside the execution: the first frame is the execution's own, each other one belongs to a node.
+ * Its nodes have consecutive numbers in the execution, which are never used again. */
+struct frame {
+	struct workflow *wf;  /* NULL: it could not be read */
+	struct frame *parent; /* NULL: the top */
+	uint32_t node;        /* of the parent's frame; global */
+	uint32_t first, n;    /* its nodes */
+	uint32_t depth;
+	enum frame_phase phase;
+	enum frame_then then;
+	const char *reason;                  /* ENDING: why, for those that are stopped */
+	uint32_t sweep;                      /* ENDING: nodes up to here are dealt with */
+	bool timed_out;                      /* it fails as a node of it timed out */
+	bool dynamic;                        /* it, or a frame around it, came from a task */
+	const char *dir;                     /* where its files lie */
+	const char *unique_id, *retry_group; /* of the node that it belongs to; NULL at the top */
+	const CoreExecutionError *error;     /* why it fails */
+	struct arena *error_arena;           /* only the last one is kept: they may be large */
+	struct arena *arena;                 /* NULL at the top, which has the execution's */
+	size_t bytes;
+	struct node nodes[];
 };
 
 struct execution {
 	int64_t id, seq;
-	struct workflow *wf;
+	struct closure *closure;
 	struct arena *arena; /* the command and all that lives as long as the execution */
 	const AlulaCommand *command;
-	const char *dir;    /* where its files lie */
-	struct node *nodes; /* as many as wf's; NULL without a workflow that runs */
-	uint32_t *ready;    /* nodes in the order they became ready: each comes here once */
-	uint32_t ready_head, ready_tail;
-	uint32_t running;
-	uint32_t sweep; /* ENDING: nodes up to here are dealt with */
-	enum execution_phase phase;
-	bool going_on;                   /* a Continue is on its way */
-	bool aborted;                    /* ENDING by abort, not by failure */
-	int64_t due_us, now_us;          /* now: time never goes back */
-	const CoreExecutionError *error; /* why it fails */
-	struct arena *error_arena;       /* only the last one is kept: they may be large */
+	VEC(struct frame *) frames; /* by the numbers of their nodes; the first one is the top */
+	VEC(struct frame *) ending; /* the last one is being swept */
+	struct frame *last;         /* that was looked for */
+	uint32_t next_node;
+	VEC(uint32_t) ready; /* nodes in the order they became ready: each comes here once */
+	VEC(uint32_t) held;  /* of those: wait until fewer run */
+	size_t ready_head, held_head;
+	uint32_t running; /* that count for max_parallelism */
+	bool done;
+	bool going_on;          /* a Continue is on its way */
+	bool aborted;           /* the end is by abort, not by failure */
+	int64_t due_us, now_us; /* now: time never goes back */
 	size_t bytes;
 };
 
@@ -91,12 +125,14 @@ struct tombstone {
 struct engine {
 	struct engine_options options;
 	struct u64map *executions;
-	struct map *workflows;            /* by digest */
+	struct map *closures;             /* by digest */
 	struct u64map *aborted;           /* executions that were aborted before they came */
 	VEC(struct tombstone) tombstones; /* the same, the oldest at `first_tombstone` */
 	size_t first_tombstone;
-	VEC(struct outputs *) unused; /* given up in the last step; its record may still refer to them */
-	struct arena *scratch;        /* of replays */
+	/* Given up in the last step; its record may still refer to them. */
+	VEC(struct outputs *) unused;
+	VEC(struct frame *) unused_frames;
+	struct arena *scratch; /* of replays */
 	size_t bytes;
 };
 
@@ -115,53 +151,134 @@ struct fold {
 
 struct resolving;
 
+/* ---- kinds of nodes ---- */
+
+/* What differs between kinds; what is NULL does not happen. Nodes are global numbers. */
+struct kind {
+	bool limited; /* counts for max_parallelism */
+	/* Its turn: from here on it has events. */
+	void (*begin)(struct fold *f, uint32_t i);
+	/* Its next attempt, which is counted already; NULL: it has only one. */
+	void (*again)(struct fold *f, uint32_t i);
+	/* Stop what it does itself; its frame has been stopped. */
+	void (*abort)(struct fold *f, uint32_t i, const char *reason);
+	/* The actions that its state calls for. */
+	void (*pending)(struct fold *f, uint32_t i);
+	/* Its frame is over. `outputs` is the callee's; `end` the end node's last event. */
+	void (*frame_done)(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
+	void (*frame_failed)(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
+	void (*slept)(struct fold *f, uint32_t i); /* its TIMER_SLEEP */
+	/* More for its events. */
+	void (*describe)(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
+};
+
+extern const struct kind KIND_OF_START, KIND_OF_END, KIND_OF_TASK, KIND_OF_BRANCH, KIND_OF_SUBWORKFLOW;
+
+const struct kind *node_kind(const struct fold *f, uint32_t i);
+
 /* execution.c */
 struct execution *execution_new(struct engine *e, int64_t id);
 void execution_free(struct engine *e, struct execution *x);
+void execution_account(struct engine *e, struct execution *x);
 /* f->x is new. `aborted`: its abort came first. */
 void execution_accept(struct fold *f, const AlulaAccepted *in, bool aborted);
-/* The workflow of a command, shared if it can be; NULL when it is not there. */
-struct workflow *execution_workflow(struct engine *e, const AlulaStartExecution *start);
 void execution_abort(struct fold *f);
-void execution_stored(struct fold *f, const AlulaOutputsStored *in);
 void execution_timed_out(struct fold *f);
 void execution_go_on(struct fold *f);
-/* What it will fail with; copied. */
-void execution_set_error(struct fold *f, const CoreExecutionError *error);
-/* It fails: what runs is stopped. */
-void execution_fail(struct fold *f, const CoreExecutionError *error);
 /* Do what can be done now, up to the limit of a record. */
 void execution_run(struct fold *f);
 struct action *action_new(struct fold *f, enum action_kind kind, uint32_t node);
-/* The action that puts the execution's outputs together outside the engine; gives where. */
-const char *execution_store(struct fold *f);
-/* All nodes are done. The end node's outputs are in `event`, if there are any. */
-void execution_succeed(struct fold *f, const EventNodeExecutionEvent *event);
+void execution_done(struct fold *f, CoreWorkflowExecutionPhase phase);
+/* All nodes are done. `end` is the end node's last event. */
+void execution_succeed(struct fold *f, const EventNodeExecutionEvent *end);
+
+/* frame.c */
+struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *wf, struct frame *parent,
+			uint32_t node);
+void frame_free(struct engine *e, struct frame *frame);
+/* The record of this step may still refer to it: it goes at the next one. */
+void frame_drop(struct fold *f, struct frame *frame);
+void frames_collect(struct engine *e);
+/* The frame that has this node, or NULL: none has, or it is over. */
+struct frame *frame_find(struct execution *x, uint32_t i);
+/* Does anything go on in it? Not when it, or one around it, is ending. */
+bool frame_is_alive(const struct frame *frame);
+/* What it will fail with; copied. */
+void frame_set_error(struct fold *f, struct frame *frame, const CoreExecutionError *error, bool timed_out);
+/* It fails: what runs is stopped, then its failure node runs, if it has one. */
+void frame_fail(struct fold *f, struct frame *frame);
+void frame_stop(struct fold *f, struct frame *frame, const char *reason, enum frame_then then);
+/* One node more of a frame that ends is dealt with. */
+void frame_sweep_one(struct fold *f);
+/* Its outputs; the end node's number is global. */
+const char *frame_store(struct fold *f, struct frame *frame);
+void frame_stored(struct fold *f, struct frame *frame, const AlulaOutputsStored *in);
+/* All its nodes are done. Takes `outputs`; `end` is the end node's last event. */
+void frame_succeed(struct fold *f, struct frame *frame, const EventNodeExecutionEvent *end, struct outputs *outputs);
+/* Start a workflow in this running node; false with an error for the node if it lies too deep. */
+bool frame_begin(struct fold *f, uint32_t i, struct workflow *wf, const struct values *inputs, bool dynamic,
+		 const CoreExecutionError **ret_error);
 
 /* node.c */
 void node_begin(struct fold *f, uint32_t i);
 /* The node's run, as long as it has none. */
 struct run *node_run(struct fold *f, uint32_t i);
-/* Both give the node's last event, for the caller to complete. */
-EventNodeExecutionEvent *node_succeed(struct fold *f, uint32_t i, struct outputs *outputs);
+void node_drop_run(struct fold *f, struct node *n);
+/* No longer one of those that max_parallelism counts. */
+void node_uncount(struct fold *f, struct run *r);
+/* `event` is its last event, complete; takes `outputs`. */
+void node_succeed(struct fold *f, uint32_t i, const EventNodeExecutionEvent *event, struct outputs *outputs);
+/* Gives its last event, for the caller to add to. */
 EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
+void node_fail_at_once(struct fold *f, uint32_t i, CoreExecutionErrorErrorKind kind, const char *code,
+		       const char *text);
+/* It can't run any more, without a word: the branch that it belongs to took another one, or none. */
+void node_pass_over(struct fold *f, uint32_t i);
+/* One thing less that it waits for. */
+void node_one_less(struct fold *f, uint32_t i);
 void node_abort(struct fold *f, uint32_t i, const char *reason);
 /* Nothing for a leaf inside the engine, which has no file. */
 void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
+/* The inputs themselves if they are all at hand and small; else they are put together at their place. */
+void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs);
+/* False if they can't be had: then the node has failed. */
+bool node_inputs(struct fold *f, uint32_t i, struct values *ret);
+void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent *from);
+/* "<frame>/<node>[/data]", and below that "<attempt>". */
+const char *node_dir(struct fold *f, uint32_t i);
+const char *node_output_dir(struct fold *f, uint32_t i);
+const char *node_unique_id(const struct fold *f, uint32_t i);
+/* The node that runs, if this is one and it still matters; else NULL. */
+struct node *node_running(const struct fold *f, uint32_t i);
+
+/* retry.c: attempts and timers of every kind of node */
+/* Its last event if it failed, NULL if it tries again. */
+EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool system);
+int64_t node_attempt_timeout(const struct fold *f, uint32_t i);
+/* The frame of its attempt has been stopped, as it timed out. */
+void node_timed_out_attempt(struct fold *f, uint32_t i);
+void node_timed_out(struct fold *f, uint32_t i);
+/* Time counts from here. */
+void node_set_deadlines(struct fold *f, uint32_t i);
+void node_timers(struct fold *f, uint32_t i);
+void node_timer(struct fold *f, const AlulaTimerFired *in);
 
 /* attempt.c */
-/* The first attempt of a task node whose turn has come. */
-void attempt_first(struct fold *f, uint32_t i);
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in);
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in);
-void attempt_abort(struct fold *f, uint32_t i, const char *reason);
-void attempt_timer(struct fold *f, const AlulaTimerFired *in);
 bool attempt_interruptible(const struct fold *f, uint32_t i);
 /* The task execution's generated name. */
 const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt);
-/* The action that starts the running attempt of the node. */
-void attempt_action(struct fold *f, uint32_t i);
-void attempt_timers(struct fold *f, uint32_t i);
+
+/* branch.c */
+/* The node that branch `i` took is over; `last` is its last event. */
+void branch_child_done(struct fold *f, uint32_t i, uint32_t child, const EventNodeExecutionEvent *last);
+void branch_child_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
+
+/* condition.c */
+/* False with *ret_error in `a`: why it can't be said. */
+bool condition_holds(const CoreBooleanExpression *e, const struct values *inputs, struct arena *a, bool *ret,
+		     const char **ret_error);
 
 /* leaf.c: tasks that run inside the engine */
 /* Begins and ends in one. */
@@ -186,6 +303,10 @@ CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind,
 struct outputs *outputs_new(struct engine *e, size_t n, struct outputs *owner);
 struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemptOutputs *in);
 struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *start);
+/* Copied. */
+struct outputs *outputs_of_values(struct engine *e, const struct values *v);
+/* One holder more. */
+struct outputs *outputs_ref(struct outputs *o);
 /* `from` handed on under another name. */
 struct outputs *outputs_alias(struct engine *e, const struct value_ref *from, struct outputs *source, bool composed,
 			      const char *var);
@@ -197,7 +318,7 @@ const struct value_ref *values_clone(struct arena *a, const struct values *v);
 /* binding.c */
 struct resolving {
 	struct arena *a;
-	const struct execution *x;
+	const struct frame *frame;
 	struct outputs *source; /* whose literal the last one was, or NULL */
 	bool composed;          /* the last one was put together in `a` */
 	const char *error;
@@ -210,7 +331,28 @@ bool resolve_inputs(struct resolving *r, const struct wf_node *wn, struct values
 
 enum timer { TIMER_EXECUTION = 1, TIMER_NODE, TIMER_ATTEMPT, TIMER_SLEEP };
 
+static inline struct frame *frame_of(const struct fold *f, uint32_t i)
+{
+	struct frame *last = f->x->last;
+
+	return i - last->first < last->n ? last : frame_find(f->x, i);
+}
+
+static inline struct node *node_at(const struct fold *f, uint32_t i)
+{
+	struct frame *frame = frame_of(f, i);
+
+	return &frame->nodes[i - frame->first];
+}
+
 static inline const struct wf_node *wf_node(const struct fold *f, uint32_t i)
 {
-	return &f->x->wf->nodes[i];
+	const struct frame *frame = frame_of(f, i);
+
+	return &frame->wf->nodes[i - frame->first];
+}
+
+static inline struct frame *top_frame(const struct execution *x)
+{
+	return x->frames.at[0];
 }

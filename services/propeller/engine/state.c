@@ -27,8 +27,9 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 
 static void add_run(struct buf *b, const struct run *r)
 {
-	buf_printf(b, " run %lld %lld %lld %lld %d ", (long long)r->dispatched_us, (long long)r->attempt_due_us,
-		   (long long)r->node_due_us, (long long)r->sleep_due_us, r->started);
+	buf_printf(b, " run %lld %lld %lld %lld %d %d %u %u ", (long long)r->dispatched_us,
+		   (long long)r->attempt_due_us, (long long)r->node_due_us, (long long)r->sleep_due_us, r->started,
+		   r->counted, r->taken, r->frame ? r->frame->first + 1 : 0);
 	buf_add(b, r->started_packed, r->started_len);
 }
 
@@ -41,6 +42,25 @@ static void add_node(struct buf *b, const struct node *n)
 		add_values(b, n->outputs->at, n->outputs->n);
 }
 
+static void add_frame(struct buf *b, const struct frame *frame)
+{
+	buf_printf(b, "\nframe %u %u of %u: %d %d %u %d %d %s %s %s %s", frame->first, frame->n, frame->node,
+		   frame->phase, frame->then, frame->sweep, frame->timed_out, frame->dynamic, frame->dir,
+		   frame->unique_id ? frame->unique_id : "", frame->retry_group ? frame->retry_group : "",
+		   frame->reason ? frame->reason : "");
+	if (frame->error)
+		add_message(b, frame->error);
+	for (uint32_t i = 0; i < frame->n; i++)
+		add_node(b, &frame->nodes[i]);
+}
+
+static void add_queue(struct buf *b, const uint32_t *at, size_t n)
+{
+	buf_addc(b, '\n');
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, " %u", at[i]);
+}
+
 struct str engine_state(const struct engine *e, int64_t execution, struct arena *a)
 {
 	const struct execution *x = u64map_get(e->executions, (uint64_t)execution);
@@ -48,15 +68,14 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 
 	if (!x)
 		return STR("");
-	buf_printf(&b, "%lld %lld %d %d %d %u %u %u %u %lld %lld %s ", (long long)x->id, (long long)x->seq, x->phase,
-		   x->going_on, x->aborted, x->ready_head, x->ready_tail, x->running, x->sweep, (long long)x->due_us,
-		   (long long)x->now_us, x->dir);
+	buf_printf(&b, "%lld %lld %d %d %d %u %u %lld %lld ", (long long)x->id, (long long)x->seq, x->done, x->going_on,
+		   x->aborted, x->next_node, x->running, (long long)x->due_us, (long long)x->now_us);
 	add_message(&b, x->command);
-	if (x->error)
-		add_message(&b, x->error);
-	for (uint32_t i = x->ready_head; i < x->ready_tail; i++)
-		buf_printf(&b, " %u", x->ready[i]);
-	for (uint32_t i = 0; x->nodes && i < x->wf->n_nodes; i++)
-		add_node(&b, &x->nodes[i]);
+	add_queue(&b, x->ready.at + x->ready_head, x->ready.n - x->ready_head);
+	add_queue(&b, x->held.at + x->held_head, x->held.n - x->held_head);
+	for (size_t i = 0; i < x->ending.n; i++)
+		buf_printf(&b, " e%u", x->ending.at[i]->first);
+	for (size_t i = 0; i < x->frames.n; i++)
+		add_frame(&b, x->frames.at[i]);
 	return (struct str){arena_dup(a, b.data, b.len), b.len};
 }

@@ -1,25 +1,10 @@
+/* The nodes of a workflow. */
 #include "engine/workflow.h"
 
-#include "base/base.h"
+#include "engine/building.h"
 #include "engine/private.h"
 #include "flyte/ids.h"
 #include "pb/pb.h"
-
-struct node_names {
-	struct map *index;            /* id -> index + 1 */
-	const CoreNode *const *nodes; /* by index; NULL for start and end where the closure has none */
-};
-
-struct building {
-	struct workflow *w;
-	const CoreCompiledWorkflowClosure *closure;
-	const CoreWorkflowTemplate *template;
-	const struct engine_options *options;
-	const CoreNode **nodes; /* by index */
-	struct node_names names;
-	struct map *tasks;                  /* id as text -> struct task */
-	VEC(uint32_t) * upstream, *sources; /* by node */
-};
 
 bool node_names_find(const struct node_names *names, const char *id, uint32_t *ret)
 {
@@ -41,103 +26,120 @@ const char *node_names_variable(const struct node_names *names, uint32_t node, c
 	return var;
 }
 
-static void fail(struct building *b, const char *code, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (b->w->error)
-		return;
-	va_start(ap, fmt);
-	b->w->error = error_new(b->w->arena, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, code, "%s",
-				arena_vprintf(b->w->arena, fmt, ap));
-	va_end(ap);
-}
-
-/* ---- tasks ---- */
-
-static const char *id_text(struct arena *a, const CoreIdentifier *id)
-{
-	return id ? arena_printf(a, "%d:%s:%s:%s:%s", (int)id->resource_type, id->project, id->domain, id->name,
-				 id->version)
-		  : "";
-}
-
-static size_t count(const CoreVariableMap *m)
-{
-	return m ? m->n_variables : 0;
-}
-
-static void fit_echo(struct workflow *w, struct task *t)
-{
-	const CoreTypedInterface *i = t->template->interface;
-	size_t in = count(i ? i->inputs : NULL), out = count(i ? i->outputs : NULL);
-
-	if (in != out)
-		t->misfit = arena_printf(
-			w->arena, "the number of input [%zu] and output [%zu] variables does not match", in, out);
-	else if (in > 1)
-		t->misfit = "this plugin does not currently support more than one input variable";
-	else if (in == 1)
-		t->in = i->inputs->variables[0]->key, t->out = i->outputs->variables[0]->key;
-}
-
-static void add_task(struct building *b, const CoreTaskTemplate *template)
-{
-	struct workflow *w = b->w;
-	struct task *t = arena_new_of(w->arena, struct task);
-
-	t->template = pb_clone(template, w->arena);
-	t->leaf = b->options->leaf_of(b->options->arg, template->type);
-	if (t->leaf == LEAF_ECHO)
-		fit_echo(w, t);
-	else if (t->leaf == LEAF_UNKNOWN)
-		t->misfit = arena_printf(w->arena,
-					 "no plugin defined for Handler type [%s] and no defaultPlugin configured",
-					 template->type);
-	map_put(b->tasks, str_of(id_text(w->arena, template->id)), t);
-}
-
-/* ---- nodes ---- */
-
-static const char *kind_name(const CoreNode *n)
-{
-	switch (n->target_case) {
-	case CORE_NODE_TARGET_WORKFLOW_NODE:
-		return n->workflow_node->reference_case == CORE_WORKFLOW_NODE_REFERENCE_LAUNCHPLAN_REF ? "launch plan"
-												       : "sub-workflow";
-	case CORE_NODE_TARGET_BRANCH_NODE: return "branch";
-	case CORE_NODE_TARGET_GATE_NODE: return "gate";
-	case CORE_NODE_TARGET_ARRAY_NODE: return "array";
-	default: return NULL;
-	}
-}
+/* ---- which nodes there are ---- */
 
 static bool is_sentinel(const CoreNode *n)
 {
 	return strcmp(n->id, "start-node") == 0 || strcmp(n->id, "end-node") == 0;
 }
 
+static const CoreIfElseBlock *if_else(const CoreNode *n)
+{
+	return n->target_case == CORE_NODE_TARGET_BRANCH_NODE ? n->branch_node->if_else : NULL;
+}
+
+/* The nodes that a branch may take; a case without one is left out. */
+static size_t cases_of(const CoreIfElseBlock *b, struct arena *a, const CoreIfBlock ***ret)
+{
+	const CoreIfBlock **all = arena_array(a, const CoreIfBlock *, b->n_other + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i <= b->n_other; i++) {
+		const CoreIfBlock *block = i ? b->other[i - 1] : b->case_;
+		if (block && block->then_node)
+			all[n++] = block;
+	}
+	*ret = all;
+	return n;
+}
+
+static const CoreNode *else_node(const CoreIfElseBlock *b)
+{
+	return b->default_case == CORE_IF_ELSE_BLOCK_DEFAULT_ELSE_NODE ? b->else_node : NULL;
+}
+
+static size_t count_nodes(const CoreNode *n)
+{
+	const CoreIfElseBlock *b = if_else(n);
+	size_t count = 1;
+
+	if (!b)
+		return count;
+	if (b->case_ && b->case_->then_node)
+		count += count_nodes(b->case_->then_node);
+	for (size_t i = 0; i < b->n_other; i++)
+		if (b->other[i]->then_node)
+			count += count_nodes(b->other[i]->then_node);
+	return count + (else_node(b) ? count_nodes(else_node(b)) : 0);
+}
+
+static uint32_t list_node(struct building *b, const CoreNode *n, struct arena *scratch);
+
+/* A branch's nodes come before it; so what it has started is ended first. */
+static struct wf_branch *list_branch(struct building *b, const CoreIfElseBlock *from, struct arena *scratch)
+{
+	struct wf_branch *branch = arena_new_of(b->w->arena, struct wf_branch);
+	const CoreIfBlock **blocks;
+	size_t n = cases_of(from, scratch, &blocks);
+	struct wf_case *cases = arena_array(b->w->arena, struct wf_case, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		static const CoreBooleanExpression NOTHING = CORE_BOOLEAN_EXPRESSION_INIT;
+		cases[i].condition = pb_clone(blocks[i]->condition ? blocks[i]->condition : &NOTHING, b->w->arena);
+		cases[i].node = list_node(b, blocks[i]->then_node, scratch);
+	}
+	if (else_node(from))
+		cases[n++].node = list_node(b, else_node(from), scratch);
+	else if (from->default_case == CORE_IF_ELSE_BLOCK_DEFAULT_ERROR)
+		branch->error = arena_strdup(b->w->arena, from->error->message);
+	branch->cases = cases;
+	branch->n = (uint32_t)n;
+	return branch;
+}
+
+static uint32_t list_node(struct building *b, const CoreNode *n, struct arena *scratch)
+{
+	static const CoreIfElseBlock NO_CASES = CORE_IF_ELSE_BLOCK_INIT;
+	bool is_branch = n->target_case == CORE_NODE_TARGET_BRANCH_NODE;
+	const CoreIfElseBlock *from = if_else(n);
+	const struct wf_branch *branch = is_branch ? list_branch(b, from ? from : &NO_CASES, scratch) : NULL;
+	uint32_t i = b->w->n_nodes++;
+
+	b->nodes[i] = n;
+	b->w->nodes[i].parent = NO_NODE;
+	b->w->nodes[i].branch = branch;
+	if (map_put(b->names.index, str_of(n->id), (void *)(uintptr_t)(i + 1)))
+		making_fail(b->making, "BadSpecificationError", "two nodes are called [%s]", n->id);
+	for (uint32_t k = 0; branch && k < branch->n; k++)
+		b->w->nodes[branch->cases[k].node].parent = i;
+	return i;
+}
+
 static void list_nodes(struct building *b)
 {
+	auto_free(arena_free) struct arena *scratch = arena_new(0);
 	const CoreWorkflowTemplate *t = b->template;
-	uint32_t n = FIRST_TASK_NODE;
+	size_t n = FIRST_TASK_NODE + (t->failure_node ? count_nodes(t->failure_node) : 0);
 
-	b->nodes = x_calloc(t->n_nodes + FIRST_TASK_NODE, sizeof *b->nodes);
+	for (size_t i = 0; i < t->n_nodes; i++)
+		n += count_nodes(t->nodes[i]);
+	b->nodes = x_calloc(n, sizeof *b->nodes);
+	b->upstream = x_calloc(n, sizeof *b->upstream);
+	b->sources = x_calloc(n, sizeof *b->sources);
 	b->names = (struct node_names){map_new(), b->nodes};
 	map_put(b->names.index, STR("start-node"), (void *)(uintptr_t)(START_NODE + 1));
 	map_put(b->names.index, STR("end-node"), (void *)(uintptr_t)(END_NODE + 1));
-	for (size_t i = 0; i < t->n_nodes; i++) {
-		if (is_sentinel(t->nodes[i]))
-			continue;
-		if (map_put(b->names.index, str_of(t->nodes[i]->id), (void *)(uintptr_t)(n + 1)))
-			fail(b, "BadSpecificationError", "two nodes are called [%s]", t->nodes[i]->id);
-		b->nodes[n++] = t->nodes[i];
-	}
-	b->w->n_nodes = n;
 	b->w->nodes = arena_array(b->w->arena, struct wf_node, n);
-	b->upstream = x_calloc(n, sizeof *b->upstream);
-	b->sources = x_calloc(n, sizeof *b->sources);
+	b->w->n_nodes = FIRST_TASK_NODE;
+	for (size_t i = 0; i < t->n_nodes; i++)
+		if (!is_sentinel(t->nodes[i]))
+			list_node(b, t->nodes[i], scratch);
+	b->w->first_of_failure = b->w->n_nodes;
+	if (t->failure_node)
+		b->w->failure_node = list_node(b, t->failure_node, scratch);
 }
+
+/* ---- one node ---- */
 
 static void fill_metadata(struct wf_node *wn, const CoreNodeMetadata *m)
 {
@@ -168,14 +170,17 @@ static void fill_from_task(struct wf_node *wn)
 		wn->attempt_timeout_us = MAX(pb_duration_us(m->timeout), 0);
 }
 
-static void fill_ids(struct workflow *w, struct wf_node *wn, const char *id, const char *name)
+/* The unique id of a branch's node, too, is the same in every execution: a branch has one attempt. */
+static void fill_ids(struct workflow *w, uint32_t i, const char *id, const char *name)
 {
-	const char *parts[] = {id};
+	struct wf_node *wn = &w->nodes[i];
+	bool taken = wn->parent != NO_NODE;
+	const char *parts[] = {taken ? w->nodes[wn->parent].event_id.node_id : "", taken ? "0" : "", id};
 
 	wn->id = arena_strdup(w->arena, id);
 	wn->name = name && *name ? arena_strdup(w->arena, name) : "";
 	wn->event_id = (CoreNodeExecutionIdentifier)CORE_NODE_EXECUTION_IDENTIFIER_INIT;
-	wn->event_id.node_id = (char *)flyte_unique_id(w->arena, parts, 1, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
+	wn->event_id.node_id = (char *)flyte_unique_id(w->arena, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
 }
 
 /* A node may ask for another image or other resources than its task. */
@@ -196,243 +201,112 @@ static const struct task *overridden(struct workflow *w, const struct task *task
 	return t;
 }
 
-static void fill_node(struct building *b, uint32_t i)
+static void fill_task(struct building *b, uint32_t i)
 {
-	const CoreNode *n = b->nodes[i];
+	const CoreTaskNode *n = b->nodes[i]->task_node;
 	struct wf_node *wn = &b->w->nodes[i];
-	const char *kind = kind_name(n);
 
-	fill_ids(b->w, wn, n->id, n->metadata ? n->metadata->name : NULL);
-	fill_metadata(wn, n->metadata);
-	if (kind) {
-		fail(b, "NotYetImplementedError", "node [%s]: %s nodes are not supported yet", n->id, kind);
-		return;
-	}
-	const CoreIdentifier *id = n->target_case == CORE_NODE_TARGET_TASK_NODE ? n->task_node->reference_id : NULL;
-	wn->task = map_get(b->tasks, str_of(id_text(b->w->arena, id)));
-	wn->task = overridden(b->w, wn->task, id ? n->task_node->overrides : NULL);
+	wn->kind = KIND_TASK;
+	wn->task = map_get(b->making->tasks, str_of(making_id_text(b->w->arena, n->reference_id)));
+	wn->task = overridden(b->w, wn->task, n->overrides);
 	if (!wn->task)
-		fail(b, "BadSpecificationError", "node [%s]: its task is not in the compiled workflow", n->id);
+		making_fail(b->making, "BadSpecificationError", "node [%s]: its task is not in the compiled workflow",
+			    wn->id);
 	else
 		fill_from_task(wn);
 }
 
-/* ---- bindings and edges ---- */
-
-static void add_source(struct building *b, uint32_t i, const struct expr *e)
+static void fill_branch(struct building *b, uint32_t i)
 {
-	const struct task *task = b->w->nodes[i].task;
-
-	if (e->kind == EXPR_PROMISE) {
-		vec_push(&b->sources[i], e->promise.node);
-		b->w->nodes[e->promise.node].looked_into |= e->n > 0 || (task && task->leaf != LEAF_EXECUTOR);
-	}
-	for (uint32_t k = 0; (e->kind == EXPR_COLLECTION || e->kind == EXPR_MAP) && k < e->n; k++)
-		add_source(b, i, &e->items.at[k]);
+	b->w->nodes[i].kind = KIND_BRANCH;
 }
 
-static void bind(struct building *b, uint32_t i, CoreBinding *const *bindings, size_t n)
+static void fill_workflow(struct building *b, uint32_t i)
 {
+	const CoreWorkflowNode *n = b->nodes[i]->workflow_node;
 	struct wf_node *wn = &b->w->nodes[i];
-	struct binding *at = arena_array(b->w->arena, struct binding, n);
-	const char *error = NULL;
 
-	for (size_t k = 0; k < n; k++) {
-		at[k].var = arena_strdup(b->w->arena, bindings[k]->var);
-		at[k].expr = binding_compile(b->w, &b->names, bindings[k]->binding, &error);
-		if (error)
-			fail(b, "BadSpecificationError", "node [%s]: %s", wn->id, error);
-		if (b->w->error)
-			return;
-		add_source(b, i, &at[k].expr);
+	if (n->reference_case != CORE_WORKFLOW_NODE_REFERENCE_SUB_WORKFLOW_REF) {
+		making_fail(b->making, "NotYetImplementedError", "node [%s]: launch plan nodes are not supported yet",
+			    wn->id);
+		return;
 	}
-	wn->bindings = at;
-	wn->n_bindings = (uint32_t)n;
+	wn->kind = KIND_SUBWORKFLOW;
+	wn->workflow = map_get(b->making->workflows, str_of(making_id_text(b->w->arena, n->sub_workflow_ref)));
+	if (!wn->workflow)
+		making_fail(b->making, "BadSpecificationError",
+			    "node [%s]: its sub-workflow is not in the compiled workflow", wn->id);
 }
 
-static void add_upstream_ids(struct building *b, uint32_t i)
+static void fill_gate(struct building *b, uint32_t i)
+{
+	making_fail(b->making, "NotYetImplementedError", "node [%s]: gate nodes are not supported yet",
+		    b->nodes[i]->id);
+}
+
+static void fill_array(struct building *b, uint32_t i)
+{
+	making_fail(b->making, "NotYetImplementedError", "node [%s]: array nodes are not supported yet",
+		    b->nodes[i]->id);
+}
+
+static void (*const FILL[])(struct building *b, uint32_t i) = {
+	[CORE_NODE_TARGET_TASK_NODE] = fill_task,     [CORE_NODE_TARGET_WORKFLOW_NODE] = fill_workflow,
+	[CORE_NODE_TARGET_BRANCH_NODE] = fill_branch, [CORE_NODE_TARGET_GATE_NODE] = fill_gate,
+	[CORE_NODE_TARGET_ARRAY_NODE] = fill_array,
+};
+
+static void fill_node(struct building *b, uint32_t i)
 {
 	const CoreNode *n = b->nodes[i];
-	uint32_t at;
+	struct wf_node *wn = &b->w->nodes[i];
 
-	for (size_t k = 0; k < n->n_upstream_node_ids; k++) {
-		if (node_names_find(&b->names, n->upstream_node_ids[k], &at))
-			vec_push(&b->upstream[i], at);
-		else
-			fail(b, "BadSpecificationError", "node [%s]: upstream node [%s] is not defined", n->id,
-			     n->upstream_node_ids[k]);
-	}
+	fill_ids(b->w, i, n->id, n->metadata ? n->metadata->name : NULL);
+	fill_metadata(wn, n->metadata);
+	if (n->target_case < ARRAY_SIZE(FILL) && FILL[n->target_case])
+		FILL[n->target_case](b, i);
+	else
+		making_fail(b->making, "BadSpecificationError", "node [%s] has no target", n->id);
 }
 
-static int by_number(const void *a, const void *b)
+static void fill_sentinel(struct workflow *w, uint32_t i, enum node_kind kind, const char *id)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
+	w->nodes[i].kind = kind;
+	w->nodes[i].parent = NO_NODE;
+	w->nodes[i].interruptible = -1;
+	fill_ids(w, i, id, NULL);
 }
 
-static void make_distinct(uint32_t *at, size_t *n)
-{
-	size_t out = 0;
+/* ---- the workflow ---- */
 
-	if (*n)
-		qsort(at, *n, sizeof *at, by_number);
-	for (size_t i = 0; i < *n; i++)
-		if (out == 0 || at[out - 1] != at[i])
-			at[out++] = at[i];
-	*n = out;
+static void free_building(struct building *b)
+{
+	for (uint32_t i = 0; b->upstream && i < b->w->n_nodes; i++) {
+		vec_free(&b->upstream[i]);
+		vec_free(&b->sources[i]);
+	}
+	free(b->upstream);
+	free(b->sources);
+	free(b->nodes);
+	map_free(b->names.index);
 }
 
-/* Everything waits for the start, and the end for everything. */
-static void close_graph(struct building *b)
+void workflow_build(struct making *m, struct workflow *w, const CoreWorkflowTemplate *t)
 {
-	struct workflow *w = b->w;
-	auto_mem bool *has_downstream = x_calloc(w->n_nodes, sizeof *has_downstream);
+	struct building b = {.making = m, .w = w, .template = t};
 
-	for (uint32_t i = 0; i < w->n_nodes; i++) {
-		make_distinct(b->sources[i].at, &b->sources[i].n);
-		for (size_t k = 0; k < b->sources[i].n; k++)
-			vec_push(&b->upstream[i], b->sources[i].at[k]);
-		if (i != START_NODE && i != END_NODE && b->upstream[i].n == 0)
-			vec_push(&b->upstream[i], START_NODE);
-		make_distinct(b->upstream[i].at, &b->upstream[i].n);
-		for (size_t k = 0; k < b->upstream[i].n; k++)
-			has_downstream[b->upstream[i].at[k]] = true;
-	}
-	for (uint32_t i = 0; i < w->n_nodes; i++)
-		if (i != END_NODE && !has_downstream[i])
-			vec_push(&b->upstream[END_NODE], i);
-	make_distinct(b->upstream[END_NODE].at, &b->upstream[END_NODE].n);
-}
-
-static void store_edges(struct building *b)
-{
-	struct workflow *w = b->w;
-	uint32_t n = 0, at = 0;
-
-	for (uint32_t i = 0; i < w->n_nodes; i++) {
-		w->nodes[i].n_upstream = (uint32_t)b->upstream[i].n;
-		w->nodes[i].sources.n = (uint32_t)b->sources[i].n;
-		n += (uint32_t)(b->upstream[i].n + b->sources[i].n);
-		for (size_t k = 0; k < b->upstream[i].n; k++)
-			w->nodes[b->upstream[i].at[k]].downstream.n++;
-		for (size_t k = 0; k < b->sources[i].n; k++)
-			w->nodes[b->sources[i].at[k]].n_users++;
-	}
-	w->edges = arena_array(w->arena, uint32_t, n);
-	for (uint32_t i = 0; i < w->n_nodes; i++) {
-		struct wf_node *wn = &w->nodes[i];
-		wn->downstream.first = at;
-		at += wn->downstream.n;
-		wn->downstream.n = 0;
-		wn->sources.first = at;
-		at += wn->sources.n;
-		for (size_t k = 0; k < b->sources[i].n; k++)
-			w->edges[wn->sources.first + k] = b->sources[i].at[k];
-	}
-	for (uint32_t i = 0; i < w->n_nodes; i++)
-		for (size_t k = 0; k < b->upstream[i].n; k++) {
-			struct edges *down = &w->nodes[b->upstream[i].at[k]].downstream;
-			w->edges[down->first + down->n++] = i;
-		}
-}
-
-/* Every node must be reached, or the execution would never end. */
-static void check_reached(struct building *b)
-{
-	struct workflow *w = b->w;
-	auto_mem uint32_t *queue = x_calloc(w->n_nodes, sizeof *queue);
-	auto_mem uint32_t *left = x_calloc(w->n_nodes, sizeof *left);
-	uint32_t head = 0, tail = 0;
-
-	for (uint32_t i = 0; i < w->n_nodes; i++) {
-		left[i] = w->nodes[i].n_upstream;
-		if (left[i] == 0)
-			queue[tail++] = i;
-	}
-	while (head < tail) {
-		const struct edges *down = &w->nodes[queue[head++]].downstream;
-		for (uint32_t k = 0; k < down->n; k++)
-			if (--left[w->edges[down->first + k]] == 0)
-				queue[tail++] = w->edges[down->first + k];
-	}
-	for (uint32_t i = 0; tail < w->n_nodes && i < w->n_nodes; i++)
-		if (left[i])
-			fail(b, "BadSpecificationError", "node [%s] lies on a cycle or behind one", w->nodes[i].id);
-}
-
-static void build_nodes(struct building *b)
-{
-	const CoreWorkflowTemplate *t = b->template;
-	struct workflow *w = b->w;
-
-	for (size_t i = 0; i < b->closure->n_tasks; i++)
-		if (b->closure->tasks[i]->template_)
-			add_task(b, b->closure->tasks[i]->template_);
-	list_nodes(b);
-	fill_ids(w, &w->nodes[START_NODE], "start-node", NULL);
-	fill_ids(w, &w->nodes[END_NODE], "end-node", NULL);
-	for (uint32_t i = FIRST_TASK_NODE; i < w->n_nodes && !w->error; i++)
-		fill_node(b, i);
-	for (uint32_t i = FIRST_TASK_NODE; i < w->n_nodes && !w->error; i++) {
-		bind(b, i, b->nodes[i]->inputs, b->nodes[i]->n_inputs);
-		add_upstream_ids(b, i);
-	}
-	if (!w->error)
-		bind(b, END_NODE, t->outputs, t->n_outputs);
-	if (w->error)
-		return;
-	close_graph(b);
-	store_edges(b);
-	check_reached(b);
-}
-
-static void fill_workflow(struct building *b)
-{
-	const CoreWorkflowTemplate *t = b->template;
-
-	b->w->interruptible = t->metadata_defaults && t->metadata_defaults->interruptible;
-	b->w->fail_after =
+	w->id = t->id ? pb_clone(t->id, w->arena) : NULL;
+	w->interruptible = t->metadata_defaults && t->metadata_defaults->interruptible;
+	w->fail_after =
 		t->metadata && t->metadata->on_failure ==
 				       CORE_WORKFLOW_METADATA_ON_FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE;
-	if (t->failure_node)
-		fail(b, "NotYetImplementedError", "node [%s]: failure nodes are not supported yet",
-		     t->failure_node->id);
-	else
-		build_nodes(b);
-}
-
-struct workflow *workflow_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options)
-{
-	struct arena *a = arena_new(0);
-	struct workflow *w = arena_new_of(a, struct workflow);
-	struct building b = {.w = w, .closure = closure, .options = options};
-
-	w->arena = a;
-	w->refs = 1;
-	b.tasks = map_new();
-	b.template = closure->primary ? closure->primary->template_ : NULL;
-	if (b.template)
-		fill_workflow(&b);
-	else
-		fail(&b, "BadSpecificationError", "the compiled workflow has no template");
-	for (uint32_t i = 0; b.upstream && i < w->n_nodes; i++) {
-		vec_free(&b.upstream[i]);
-		vec_free(&b.sources[i]);
-	}
-	free(b.upstream);
-	free(b.sources);
-	free(b.nodes);
-	map_free(b.names.index);
-	map_free(b.tasks);
-	w->bytes = arena_used(a);
-	return w;
-}
-
-void workflow_free(struct workflow *w)
-{
-	if (!w)
-		return;
-	free(w->digest);
-	arena_free(w->arena);
+	list_nodes(&b);
+	fill_sentinel(w, START_NODE, KIND_START, "start-node");
+	fill_sentinel(w, END_NODE, KIND_END, "end-node");
+	/* From the end: a branch before its nodes. */
+	for (uint32_t i = w->n_nodes; i-- > FIRST_TASK_NODE && !m->c->error;)
+		fill_node(&b, i);
+	if (!m->c->error)
+		graph_build(&b);
+	free_building(&b);
 }

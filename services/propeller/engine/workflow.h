@@ -1,10 +1,23 @@
-/* A compiled closure made small: arrays of nodes and edges, bindings ready to be resolved. Immutable once made; shared
- * by the executions of one engine, so it costs each of them nothing. */
+/* A compiled closure made small: for each of its workflows arrays of nodes and edges, bindings ready to be resolved.
+ * Immutable once made; shared by the executions of one engine, so it costs each of them nothing. */
 #pragma once
 #include "engine/engine.h"
 #include "flyteidl/core/compiler.h"
 
+/* Numbers of nodes in their workflow. */
 enum { START_NODE, END_NODE, FIRST_TASK_NODE };
+#define NO_NODE UINT32_MAX
+
+enum node_kind {
+	KIND_START,
+	KIND_END,
+	KIND_TASK,
+	KIND_BRANCH,
+	KIND_SUBWORKFLOW,
+	KIND_LAUNCH_PLAN,
+	KIND_GATE,
+	N_KINDS,
+};
 
 /* Where a value comes from. */
 enum expr_kind { EXPR_LITERAL, EXPR_PROMISE, EXPR_COLLECTION, EXPR_MAP };
@@ -43,37 +56,67 @@ struct edges {
 	uint32_t first, n;
 };
 
+/* One way that a branch node may take. */
+struct wf_case {
+	const CoreBooleanExpression *condition; /* NULL: else */
+	uint32_t node;
+};
+
+struct wf_branch {
+	const struct wf_case *cases; /* in order; an else is the last */
+	uint32_t n;
+	const char *error; /* of a branch that ends in .fail(), or NULL */
+};
+
 struct wf_node {
 	const char *id, *name;
-	CoreNodeExecutionIdentifier event_id; /* its node_id is the unique id */
-	const struct task *task;              /* NULL for start and end */
+	CoreNodeExecutionIdentifier event_id; /* its node_id is the unique id in the top workflow */
+	enum node_kind kind;
+	uint32_t parent;         /* the branch node that may take it, or NO_NODE */
+	const struct task *task; /* of a KIND_TASK, else NULL */
+	union {
+		const struct wf_branch *branch;
+		struct workflow *workflow; /* of a KIND_SUBWORKFLOW */
+		const CoreIdentifier *launch_plan;
+		const CoreGateNode *gate;
+	};
 	const struct binding *bindings;
 	uint32_t n_bindings;
-	uint32_t n_upstream;                         /* distinct nodes that must finish first */
-	uint32_t n_users;                            /* distinct nodes that read its outputs */
-	uint32_t min_attempts;                       /* of the user's budget; 0: the default */
-	struct edges downstream;                     /* nodes that wait for it */
-	struct edges sources;                        /* nodes whose outputs it reads */
+	uint32_t n_upstream;     /* distinct nodes that must finish first; one more if it must be taken, see `parent` */
+	uint32_t n_users;        /* distinct nodes that read its outputs */
+	uint32_t min_attempts;   /* of the user's budget; 0: the default */
+	struct edges downstream; /* nodes that wait for it */
+	struct edges sources;    /* nodes whose outputs it reads */
 	int64_t attempt_timeout_us, node_timeout_us; /* 0: none of its own */
 	signed char interruptible;                   /* -1: not said */
 	bool looked_into; /* its outputs are needed here, not only by those who run attempts */
 };
 
 struct workflow {
+	struct arena *arena; /* the closure's */
+	const CoreIdentifier *id;
+	uint32_t n_nodes;
+	struct wf_node *nodes; /* START_NODE, END_NODE, then the others; nodes of a branch come before it */
+	uint32_t *edges;
+	uint32_t failure_node;     /* NO_NODE: none */
+	uint32_t first_of_failure; /* from here on nodes belong to it */
+	bool interruptible, fail_after;
+	bool inner; /* not the closure's primary workflow */
+};
+
+struct closure {
 	struct arena *arena;
 	char *digest; /* NULL: not shared */
 	uint32_t refs;
-	uint32_t n_nodes;
-	struct wf_node *nodes; /* START_NODE, END_NODE, then the tasks' in the template's order */
-	uint32_t *edges;
+	struct workflow *workflows; /* the primary one is the first */
+	uint32_t n_workflows;
 	size_t bytes;
-	bool interruptible, fail_after;
 	const CoreExecutionError *error; /* it cannot be run */
 };
 
-/* Never fails: what is wrong with the closure is in `error`. The closure is not kept. */
-struct workflow *workflow_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options);
-void workflow_free(struct workflow *w);
+/* Never fails: what is wrong with the closure is in `error`. The message is not kept. */
+struct closure *closure_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options);
+void closure_free(struct closure *c);
 
 /* Make an expression of a binding. Sets *ret_error to a text (in w->arena) for a promise of an unknown node. */
 struct node_names;

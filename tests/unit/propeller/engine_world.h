@@ -178,6 +178,7 @@ static inline void store_outputs(struct world *w, const struct action *action)
 
 	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
 	in->outputs_stored = pb_new(w->a, ALULA_OUTPUTS_STORED_DESC);
+	in->outputs_stored->node = action->node;
 	if (one_in(w, 10)) {
 		in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_ERROR;
 		in->outputs_stored->error = pb_new(w->a, CORE_EXECUTION_ERROR_DESC);
@@ -201,6 +202,7 @@ static inline void act(struct world *w, const struct action *action, bool restar
 		     timer_fired(w->a, EXECUTION, 0, action->timer, action->node, action->attempt), false);
 		break;
 	case ACTION_STORE_OUTPUTS: store_outputs(w, action); break;
+	case ACTION_STORE_INPUTS: break;
 	case ACTION_CONTINUE:
 		check(w, !w->going_on || restarted); /* one at a time */
 		w->going_on = true;

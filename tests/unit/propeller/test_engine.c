@@ -406,9 +406,9 @@ static void test_cannot_run(void **state)
 	struct rig *r = *state;
 	CoreNode *n = python_node(r, "n0", 0, 0);
 
-	n->target_case = CORE_NODE_TARGET_GATE_NODE;
-	n->gate_node = pb_new(r->a, CORE_GATE_NODE_DESC);
-#define UNSUPPORTED "{SYSTEM NotYetImplementedError: node [n0]: gate nodes are not supported yet}"
+	n->target_case = CORE_NODE_TARGET_ARRAY_NODE;
+	n->array_node = pb_new(r->a, CORE_ARRAY_NODE_DESC);
+#define UNSUPPORTED "{SYSTEM NotYetImplementedError: node [n0]: array nodes are not supported yet}"
 	assert_events(r, accepted(&r->w, 1), "W FAILING " UNSUPPORTED "\nW FAILED " UNSUPPORTED);
 	assert_true(r->step.record->last);
 }
