@@ -150,20 +150,152 @@ static inline CoreTaskTemplate *wf_task(struct wf *w, const char *type, int n_in
 	return t->template_;
 }
 
-static inline CoreNode *wf_node_new(struct wf *w, const char *id, const CoreTaskTemplate *task)
+/* A node that is in no workflow yet. */
+static inline CoreNode *node_bare(struct arena *a, const char *id)
 {
-	CoreNode *n = pb_new(w->a, CORE_NODE_DESC);
+	CoreNode *n = pb_new(a, CORE_NODE_DESC);
 
-	n->id = arena_strdup(w->a, id);
-	n->metadata = pb_new(w->a, CORE_NODE_METADATA_DESC);
-	n->metadata->name = arena_printf(w->a, "name of %s", id);
-	n->target_case = CORE_NODE_TARGET_TASK_NODE;
-	n->task_node = pb_new(w->a, CORE_TASK_NODE_DESC);
-	n->task_node->reference_case = CORE_TASK_NODE_REFERENCE_REFERENCE_ID;
-	n->task_node->reference_id = task->id;
+	n->id = arena_strdup(a, id);
+	n->metadata = pb_new(a, CORE_NODE_METADATA_DESC);
+	n->metadata->name = arena_printf(a, "name of %s", id);
+	return n;
+}
+
+static inline CoreNode *node_add(struct wf *w, CoreNode *n)
+{
 	*PB_ADD(w->a, w->template->nodes, w->template->n_nodes) = n;
 	return n;
 }
+
+static inline CoreNode *node_of_task(struct arena *a, const char *id, const CoreTaskTemplate *task)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_TASK_NODE;
+	n->task_node = pb_new(a, CORE_TASK_NODE_DESC);
+	n->task_node->reference_case = CORE_TASK_NODE_REFERENCE_REFERENCE_ID;
+	n->task_node->reference_id = task->id;
+	return n;
+}
+
+static inline CoreNode *wf_node_new(struct wf *w, const char *id, const CoreTaskTemplate *task)
+{
+	return node_add(w, node_of_task(w->a, id, task));
+}
+
+/* A sub-workflow of the same closure. */
+static inline struct wf wf_inner(const struct wf *outer, const char *name)
+{
+	struct wf w = *outer;
+	CoreCompiledWorkflow *c = pb_new(w.a, CORE_COMPILED_WORKFLOW_DESC);
+
+	c->template_ = w.template = pb_new(w.a, CORE_WORKFLOW_TEMPLATE_DESC);
+	w.template->id = identifier(w.a, CORE_RESOURCE_TYPE_WORKFLOW, name);
+	w.template->metadata = pb_new(w.a, CORE_WORKFLOW_METADATA_DESC);
+	*PB_ADD(w.a, w.closure->sub_workflows, w.closure->n_sub_workflows) = c;
+	return w;
+}
+
+static inline CoreNode *node_of_workflow(struct arena *a, const char *id, const struct wf *inner)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_WORKFLOW_NODE;
+	n->workflow_node = pb_new(a, CORE_WORKFLOW_NODE_DESC);
+	n->workflow_node->reference_case = CORE_WORKFLOW_NODE_REFERENCE_SUB_WORKFLOW_REF;
+	n->workflow_node->sub_workflow_ref = inner->template->id;
+	return n;
+}
+
+/* ---- branches ---- */
+
+static inline CoreNode *node_of_branch(struct arena *a, const char *id)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_BRANCH_NODE;
+	n->branch_node = pb_new(a, CORE_BRANCH_NODE_DESC);
+	n->branch_node->if_else = pb_new(a, CORE_IF_ELSE_BLOCK_DESC);
+	return n;
+}
+
+static inline void branch_case(struct arena *a, CoreNode *branch, CoreBooleanExpression *condition, CoreNode *then)
+{
+	CoreIfElseBlock *b = branch->branch_node->if_else;
+	CoreIfBlock *block = pb_new(a, CORE_IF_BLOCK_DESC);
+
+	block->condition = condition;
+	block->then_node = then;
+	if (!b->case_)
+		b->case_ = block;
+	else
+		*PB_ADD(a, b->other, b->n_other) = block;
+}
+
+static inline void branch_else(CoreNode *branch, CoreNode *n)
+{
+	branch->branch_node->if_else->default_case = CORE_IF_ELSE_BLOCK_DEFAULT_ELSE_NODE;
+	branch->branch_node->if_else->else_node = n;
+}
+
+static inline void branch_error(struct arena *a, CoreNode *branch, const char *message)
+{
+	CoreIfElseBlock *b = branch->branch_node->if_else;
+
+	b->default_case = CORE_IF_ELSE_BLOCK_DEFAULT_ERROR;
+	b->error = pb_new(a, CORE_ERROR_DESC);
+	b->error->message = arena_strdup(a, message);
+}
+
+static inline CoreOperand *operand_var(struct arena *a, const char *var)
+{
+	CoreOperand *o = pb_new(a, CORE_OPERAND_DESC);
+
+	o->val_case = CORE_OPERAND_VAL_VAR;
+	o->var = arena_strdup(a, var);
+	return o;
+}
+
+static inline CoreOperand *operand_of(struct arena *a, CoreLiteral *l)
+{
+	CoreOperand *o = pb_new(a, CORE_OPERAND_DESC);
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	o->val_case = CORE_OPERAND_VAL_PRIMITIVE;
+	o->primitive = l->scalar->primitive;
+#pragma GCC diagnostic pop
+	return o;
+}
+
+static inline CoreBooleanExpression *comparison(struct arena *a, CoreOperand *x, CoreComparisonExpressionOperator op,
+						CoreOperand *y)
+{
+	CoreBooleanExpression *e = pb_new(a, CORE_BOOLEAN_EXPRESSION_DESC);
+
+	e->expr_case = CORE_BOOLEAN_EXPRESSION_EXPR_COMPARISON;
+	e->comparison = pb_new(a, CORE_COMPARISON_EXPRESSION_DESC);
+	e->comparison->operator_ = op;
+	e->comparison->left_value = x;
+	e->comparison->right_value = y;
+	return e;
+}
+
+static inline CoreBooleanExpression *conjunction(struct arena *a, CoreBooleanExpression *x, bool or_,
+						 CoreBooleanExpression *y)
+{
+	CoreBooleanExpression *e = pb_new(a, CORE_BOOLEAN_EXPRESSION_DESC);
+
+	e->expr_case = CORE_BOOLEAN_EXPRESSION_EXPR_CONJUNCTION;
+	e->conjunction = pb_new(a, CORE_CONJUNCTION_EXPRESSION_DESC);
+	e->conjunction->operator_ = or_ ? CORE_CONJUNCTION_EXPRESSION_LOGICAL_OPERATOR_OR
+					: CORE_CONJUNCTION_EXPRESSION_LOGICAL_OPERATOR_AND;
+	e->conjunction->left_expression = x;
+	e->conjunction->right_expression = y;
+	return e;
+}
+
+/* ---- parts of nodes and workflows ---- */
 
 static inline void node_bind(struct wf *w, CoreNode *n, const char *var, CoreBindingData *data)
 {

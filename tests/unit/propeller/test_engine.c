@@ -1,47 +1,5 @@
 /* The engine's transitions, one behaviour a test. */
-#include "engine_fixture.h"
-
-enum { N0 = 2, N1, N2 }; /* numbers of the first task nodes */
-
-struct rig {
-	struct arena *a;
-	struct engine *e;
-	struct step step;
-	struct wf w;
-};
-
-static int setup(void **state)
-{
-	struct rig *r = x_calloc(1, sizeof *r);
-
-	r->a = arena_new(0);
-	r->e = engine_for_tests(0);
-	r->step.arena = r->a;
-	r->w = wf_new(r->a);
-	*state = r;
-	return 0;
-}
-
-/* Every test ends with a forgotten execution and no memory held. */
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	engine_forget(r->e, 1);
-	assert_int_equal(engine_bytes(r->e), 0);
-	engine_free(r->e);
-	arena_free(r->a);
-	free(r);
-	return 0;
-}
-
-static const char *feed(struct rig *r, const AlulaInput *in)
-{
-	engine_step(r->e, in, &r->step);
-	return events_text(r->step.record, r->a);
-}
-
-#define assert_events(rig, in, expected) assert_string_equal(feed((rig), (in)), (expected))
+#include "engine_rig.h"
 
 static void test_echo(void **state)
 {
@@ -81,11 +39,6 @@ static void test_echo(void **state)
 	assert_events(r, in, "");
 	assert_null(r->step.record);
 	assert_events(r, abort_input(r->a, 1, T0), "");
-}
-
-static CoreNode *python_node(struct rig *r, const char *id, int n_in, int n_out)
-{
-	return wf_node_new(&r->w, id, wf_task(&r->w, "python-task", n_in, n_out));
 }
 
 static void test_attempt(void **state)
@@ -599,7 +552,6 @@ static void test_replay_guards(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_echo),
 		TEST(test_attempt),
