@@ -117,7 +117,72 @@ static void store_values(struct acts *a, const struct action *action)
 		       on_collected, s);
 }
 
+/* ---- values that the engine itself must see ---- */
+
+struct reading {
+	struct propeller *p;
+	int64_t execution;
+	uint32_t node, attempt;
+};
+
+static void on_read(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_mem struct reading *r = arg;
+	AlulaValuesRead read = ALULA_VALUES_READ_INIT;
+	AlulaInput in = ALULA_INPUT_INIT;
+	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
+	struct err bad;
+
+	if (code == OK) {
+		code = pb_unpack_own(CORE_LITERAL_MAP_DESC, literals, a, (void **)&read.literals, &bad);
+		err = &bad;
+	}
+	read.node = r->node;
+	read.attempt = r->attempt;
+	read.result_case = ALULA_VALUES_READ_RESULT_LITERALS;
+	if (code) {
+		error.code = "InputsNotFoundError";
+		error.message = (char *)err->text;
+		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
+		read.result_case = ALULA_VALUES_READ_RESULT_ERROR;
+		read.error = &error;
+	}
+	in.execution = r->execution;
+	in.input_case = ALULA_INPUT_INPUT_VALUES_READ;
+	in.values_read = &read;
+	feed(r->p, &in);
+}
+
+static void read_values(struct acts *a, const struct action *action)
+{
+	struct reading *r = x_calloc(1, sizeof *r);
+
+	*r = (struct reading){a->p, action->execution, action->node, action->attempt};
+	values_collect(a->p->store, action->values, action->n_values, (size_t)a->p->config->max_output_bytes, on_read,
+		       r);
+}
+
 /* ---- one action ---- */
+
+/* There is nobody yet who launches: the node fails, and does not wait for ever. */
+static void refuse_launch(struct acts *a, const struct action *action)
+{
+	AlulaChildStarted started = ALULA_CHILD_STARTED_INIT;
+	AlulaInput in = ALULA_INPUT_INIT;
+	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
+
+	error.code = "NotYetImplementedError";
+	error.message = "launch plan nodes are not supported yet";
+	error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
+	started.node = action->node;
+	started.attempt = action->attempt;
+	started.error = &error;
+	in.execution = action->execution;
+	in.input_case = ALULA_INPUT_INPUT_CHILD_STARTED;
+	in.child_started = &started;
+	feed(a->p, &in);
+}
 
 static enum attempt_origin origin_of(const struct propeller *p, int64_t execution, bool restarted)
 {
@@ -142,6 +207,10 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 		break;
 	case ACTION_STORE_OUTPUTS:
 	case ACTION_STORE_INPUTS: store_values(a, action); break;
+	case ACTION_READ_VALUES: read_values(a, action); break;
+	case ACTION_LAUNCH: refuse_launch(a, action); break;
+	case ACTION_ABORT_CHILD:
+	case ACTION_AWAIT_SIGNAL: break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		process_executor.done(a->process, action->execution);

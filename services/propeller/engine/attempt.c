@@ -169,7 +169,9 @@ static struct node *running_attempt(const struct fold *f, uint32_t i, uint32_t a
 {
 	struct node *n = node_running(f, i);
 
-	return n && n->attempt == attempt && wf_node(f, i)->kind == KIND_TASK && !n->run->frame ? n : NULL;
+	return n && n->attempt == attempt && wf_node(f, i)->kind == KIND_TASK && !n->run->dynamic && !n->run->waiting
+		       ? n
+		       : NULL;
 }
 
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
@@ -289,13 +291,20 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
 		make_up_for_start(f, n->run, in);
 		failed(f, in);
+	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
+		make_up_for_start(f, n->run, in);
+		add_logs(f, n->run, in, task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));
+		dynamic_begin(f, in->node, in->dynamic);
 	}
 }
 
 static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 {
-	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
+	const struct run *r = node_at(f, i)->run;
 
+	if (r->dynamic || r->waiting)
+		return;
+	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	t->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "Task Aborted", "%s", reason);
 	add_logs(f, node_at(f, i)->run, NULL, t);
@@ -309,13 +318,36 @@ static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 static void attempt_pending(struct fold *f, uint32_t i)
 {
 	uint32_t attempt = node_at(f, i)->attempt;
+	const struct run *r = node_at(f, i)->run;
+	bool executor = wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
 
-	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR) {
-		if (attempt > 0)
-			action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = attempt - 1;
+	if (executor && attempt > 0)
+		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = attempt - 1;
+	if (executor && !r->dynamic && !r->waiting)
 		attempt_action(f, i);
-	}
 	node_timers(f, i);
+}
+
+static void attempt_stop_again(struct fold *f, uint32_t i)
+{
+	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR)
+		action_new(f, ACTION_ABORT_ATTEMPT, i);
+}
+
+static bool attempt_orphan(struct fold *f, uint32_t i, struct orphan *ret)
+{
+	*ret = (struct orphan){i, node_at(f, i)->attempt, NULL};
+	return wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
+}
+
+static void attempt_describe(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event)
+{
+	const CoreTaskTemplate *t = wf_node(f, i)->task->template;
+	const struct run *r = node_at(f, i)->run;
+
+	event->target_entity = t->id;
+	event->is_eager = t->metadata && t->metadata->is_eager;
+	event->is_dynamic = event->is_parent = r && r->dynamic;
 }
 
 const struct kind KIND_OF_TASK = {
@@ -324,5 +356,10 @@ const struct kind KIND_OF_TASK = {
 	.again = start_again,
 	.abort = attempt_abort,
 	.pending = attempt_pending,
+	.stop_again = attempt_stop_again,
+	.orphan = attempt_orphan,
+	.frame_done = dynamic_done,
+	.frame_failed = dynamic_failed,
 	.slept = leaf_done_sleeping,
+	.describe = attempt_describe,
 };

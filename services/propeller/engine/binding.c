@@ -211,6 +211,10 @@ static bool resolve_promise(struct resolving *r, const struct expr *e, struct va
 	struct outputs *o = r->frame->nodes[e->promise.node].outputs;
 	const struct value_ref *found = find_output(o, e->promise.var);
 
+	struct value_ref stored = {.kind = VALUE_STORED, .uri = o ? o->uri : NULL, .uri_var = e->promise.var};
+
+	if (!found && stored.uri)
+		found = &stored;
 	if (!found) {
 		const char *id = r->frame->wf->nodes[e->promise.node].id;
 		r->error = arena_printf(r->a, "failed at Node[%s]. OutputsNotFoundError: Failed to find [%s].[%s]", id,

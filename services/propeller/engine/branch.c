@@ -44,24 +44,70 @@ static void skip_others(struct fold *f, uint32_t i, uint32_t taken)
 	}
 }
 
-static void begin(struct fold *f, uint32_t i)
+static void take_case(struct fold *f, uint32_t i, const struct values *inputs)
 {
-	struct values inputs;
 	const char *code, *text;
 	uint32_t taken = 0;
 
-	if (!node_inputs(f, i, &inputs))
-		return;
-	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
-	if (!decide(f, i, &inputs, &taken, &code, &text)) {
+	if (!decide(f, i, inputs, &taken, &code, &text)) {
 		node_fail_at_once(f, i, USER_ERROR, code, text);
 		return;
 	}
-	node_run(f, i)->taken = case_node(f, i, taken);
+	node_at(f, i)->run->taken = case_node(f, i, taken);
 	node_at(f, i)->run->started = true;
 	event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
 	skip_others(f, i, taken);
 	node_one_less(f, case_node(f, i, taken));
+}
+
+static void read_inputs(struct fold *f, uint32_t i, const struct values *inputs)
+{
+	struct action *a = action_new(f, ACTION_READ_VALUES, i);
+
+	node_at(f, i)->run->reading = true;
+	a->values = values_clone(f->a, inputs);
+	a->n_values = inputs->n;
+}
+
+static void begin(struct fold *f, uint32_t i)
+{
+	struct values inputs;
+
+	if (!node_inputs(f, i, &inputs))
+		return;
+	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
+	node_run(f, i);
+	if (values_inline(f->a, &inputs))
+		take_case(f, i, &inputs);
+	else
+		read_inputs(f, i, &inputs);
+}
+
+/* What lay in the store only. */
+static void read_done(struct fold *f, uint32_t i, const AlulaValuesRead *in)
+{
+	bool read = in->result_case == ALULA_VALUES_READ_RESULT_LITERALS;
+	size_t n = read ? in->literals->n_literals : 0;
+	struct value_ref *at = arena_array(f->a, struct value_ref, n);
+
+	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
+		node_set_inputs_uri(f, i, node_fail(f, i, in->error, false));
+	if (!read)
+		return;
+	node_at(f, i)->run->reading = false;
+	for (size_t k = 0; k < n; k++)
+		at[k] = (struct value_ref){.var = in->literals->literals[k]->key,
+					   .literal = in->literals->literals[k]->value};
+	take_case(f, i, &(struct values){at, n});
+}
+
+static void pending(struct fold *f, uint32_t i)
+{
+	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct values inputs;
+
+	if (node_at(f, i)->run->reading && resolve_inputs(&r, wf_node(f, i), &inputs))
+		read_inputs(f, i, &inputs);
 }
 
 void branch_child_done(struct fold *f, uint32_t i, uint32_t child, const EventNodeExecutionEvent *last)
@@ -91,4 +137,4 @@ static void describe(const struct fold *f, uint32_t i, EventNodeExecutionEvent *
 	event->is_parent = r && r->taken != NO_NODE;
 }
 
-const struct kind KIND_OF_BRANCH = {.begin = begin, .describe = describe};
+const struct kind KIND_OF_BRANCH = {.begin = begin, .pending = pending, .read = read_done, .describe = describe};

@@ -86,7 +86,7 @@ static void add_workflows(struct making *m)
 	}
 }
 
-struct closure *closure_new(const CoreCompiledWorkflowClosure *from, const struct engine_options *options)
+struct closure *closure_new(const CoreCompiledWorkflowClosure *from, const struct engine_options *options, bool dynamic)
 {
 	struct arena *a = arena_new(0);
 	struct closure *c = arena_new_of(a, struct closure);
@@ -100,6 +100,7 @@ struct closure *closure_new(const CoreCompiledWorkflowClosure *from, const struc
 		if (from->tasks[i]->template_)
 			add_task(&m, from->tasks[i]->template_);
 	add_workflows(&m);
+	c->workflows[0].inner = dynamic;
 	for (uint32_t i = 0; i < c->n_workflows && !c->error; i++)
 		workflow_build(&m, &c->workflows[i], template_of(&m, i));
 	map_free(m.tasks);

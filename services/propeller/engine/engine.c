@@ -112,8 +112,36 @@ static void on_stored(struct fold *f, const AlulaInput *in)
 	uint32_t node = in->outputs_stored->node ? in->outputs_stored->node : END_NODE;
 	struct frame *frame = frame_find(f->x, node);
 
-	if (frame && frame_is_alive(frame) && node == frame->first + END_NODE)
+	if (!frame || !frame_is_alive(frame))
+		return;
+	if (node == frame->first + END_NODE)
 		frame_stored(f, frame, in->outputs_stored);
+	else if (node_running(f, node) && node_at(f, node)->run->storing)
+		node_kind(f, node)->stored(f, node, in->outputs_stored);
+}
+
+static void on_read(struct fold *f, const AlulaInput *in)
+{
+	const AlulaValuesRead *read = in->values_read;
+	struct node *n = node_running(f, read->node);
+
+	if (n && n->run->reading && n->attempt == read->attempt)
+		node_kind(f, read->node)->read(f, read->node, read);
+}
+
+static void on_signal(struct fold *f, const AlulaInput *in)
+{
+	gate_signal(f, in->signal_set);
+}
+
+static void on_child_started(struct fold *f, const AlulaInput *in)
+{
+	launch_started(f, in->child_started);
+}
+
+static void on_child_finished(struct fold *f, const AlulaInput *in)
+{
+	launch_finished(f, in->child_finished);
 }
 
 static void on_go_on(struct fold *f, const AlulaInput *in)
@@ -129,6 +157,10 @@ static void (*const HANDLERS[])(struct fold *f, const AlulaInput *in) = {
 	[ALULA_INPUT_INPUT_TIMER_FIRED] = on_timer,
 	[ALULA_INPUT_INPUT_OUTPUTS_STORED] = on_stored,
 	[ALULA_INPUT_INPUT_GO_ON] = on_go_on,
+	[ALULA_INPUT_INPUT_SIGNAL_SET] = on_signal,
+	[ALULA_INPUT_INPUT_CHILD_STARTED] = on_child_started,
+	[ALULA_INPUT_INPUT_CHILD_FINISHED] = on_child_finished,
+	[ALULA_INPUT_INPUT_VALUES_READ] = on_read,
 };
 
 /* ---- a step ---- */
@@ -254,20 +286,26 @@ enum code engine_replay(struct engine *e, const AlulaJournalEntry *entry, struct
 	return OK;
 }
 
-static bool ended_badly(uint8_t phase)
-{
-	return phase == NODE_ABORTED || phase == NODE_FAILED || phase == NODE_TIMED_OUT;
-}
-
 static void pending_node(struct fold *f, uint32_t i)
 {
-	const struct task *task = wf_node(f, i)->task;
 	const struct node *n = node_at(f, i);
+	const struct kind *kind = node_kind(f, i);
 
-	if (task && task->leaf == LEAF_EXECUTOR && ended_badly(n->phase))
-		action_new(f, ACTION_ABORT_ATTEMPT, i);
-	if (n->run && node_kind(f, i)->pending)
-		node_kind(f, i)->pending(f, i);
+	if (kind->stop_again && node_ended_badly(n))
+		kind->stop_again(f, i);
+	if (n->run && kind->pending)
+		kind->pending(f, i);
+}
+
+static void pending_orphan(struct fold *f, const struct orphan *o)
+{
+	if (o->child) {
+		launch_abort_orphan(f, o);
+		return;
+	}
+	struct action *action = action_new(f, ACTION_ABORT_ATTEMPT, END_NODE);
+	action->node = o->node;
+	action->attempt = o->attempt;
 }
 
 static void pending_frame(struct fold *f, struct frame *frame)
@@ -294,6 +332,8 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step)
 	}
 	for (size_t i = 0; i < x->frames.n; i++)
 		pending_frame(&f, x->frames.at[i]);
+	for (size_t i = 0; i < x->orphans.n; i++)
+		pending_orphan(&f, &x->orphans.at[i]);
 	if (x->going_on)
 		action_new(&f, ACTION_CONTINUE, 0);
 	if (x->done)

@@ -54,6 +54,12 @@ enum action_kind {
 	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
 	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored{node} */
 	ACTION_STORE_INPUTS,  /* put `values` together at `uri`, for people to look at: nobody waits */
+	ACTION_READ_VALUES,   /* read `values`, then feed ValuesRead{node, attempt}; they are small */
+	ACTION_AWAIT_SIGNAL,  /* a gate waits for `signal`: people must be able to find and set it; then feed SetSignal
+			       */
+	ACTION_LAUNCH,        /* create the execution `child`, or find it if it is there; then feed ChildStarted, and
+				 ChildFinished when it is over. Again after a restart */
+	ACTION_ABORT_CHILD,   /* abort the execution `child`, if it is there; no answer needed */
 	ACTION_CONTINUE,      /* feed Continue, at once */
 	ACTION_DONE,          /* the execution is over: no further input is expected; its state may be dropped */
 };
@@ -73,6 +79,23 @@ struct attempt {
 	int64_t timeout_us; /* from its start on; 0 for none. The engine sets a timer too; this is for who runs it */
 };
 
+/* What a gate waits for. */
+struct signal {
+	const char *id;
+	const CoreLiteralType *type; /* NULL: yes or no */
+};
+
+/* The execution that a launch plan node starts. Lives like an attempt. */
+struct child {
+	CoreWorkflowExecutionIdentifier id; /* the same whenever this attempt of the node is asked for */
+	const CoreIdentifier *launch_plan;
+	const char *parent_node_id; /* the node's unique id in the execution of `command` */
+	const AlulaCommand *command;
+	const struct value_ref *inputs;
+	size_t n_inputs;
+	const char *reason; /* ABORT_CHILD */
+};
+
 struct action {
 	enum action_kind kind;
 	int64_t execution;
@@ -83,6 +106,8 @@ struct action {
 	const struct value_ref *values;
 	size_t n_values;
 	const struct attempt *start;
+	const struct signal *signal;
+	const struct child *child;
 	struct action *next;
 };
 

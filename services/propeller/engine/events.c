@@ -56,10 +56,6 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 	n->spec_node_id = (char *)wn->id;
 	n->node_name = (char *)wn->name;
 	n->event_version = 1;
-	if (wn->task) {
-		n->target_entity = wn->task->template->id;
-		n->is_eager = wn->task->template->metadata && wn->task->template->metadata->is_eager;
-	}
 	if (frame_of(f, i)->parent || wn->parent != NO_NODE)
 		set_parent(f, i, n);
 	if (kind->describe)

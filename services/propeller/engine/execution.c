@@ -27,10 +27,15 @@ struct execution *execution_new(struct engine *e, int64_t id)
 	return x;
 }
 
+/* A running child's name in the map, about. */
+enum { CHILD_BYTES = 64 };
+
 void execution_account(struct engine *e, struct execution *x)
 {
-	size_t lists = (x->ready.cap + x->held.cap) * sizeof(uint32_t) +
-		       (x->frames.cap + x->ending.cap) * sizeof(struct frame *);
+	size_t lists = (x->ready.cap + x->held.cap + x->gates.cap) * sizeof(uint32_t) +
+		       (x->frames.cap + x->ending.cap + x->dynamic.cap) * sizeof(void *) +
+		       x->orphans.cap * sizeof *x->orphans.at + x->signals.cap * sizeof *x->signals.at +
+		       (x->children ? map_count(x->children) * CHILD_BYTES : 0);
 	size_t bytes = sizeof *x + arena_used(x->arena) + lists;
 
 	e->bytes += bytes - x->bytes;
@@ -57,7 +62,14 @@ void execution_free(struct engine *e, struct execution *x)
 	vec_free(&x->ending);
 	vec_free(&x->ready);
 	vec_free(&x->held);
+	vec_free(&x->gates);
+	vec_free(&x->orphans);
+	gate_free_signals(e, x);
+	map_free(x->children);
 	closure_unref(e, x->closure);
+	for (size_t i = 0; i < x->dynamic.n; i++)
+		closure_unref(e, x->dynamic.at[i]);
+	vec_free(&x->dynamic);
 	arena_free(x->arena);
 	free(x);
 }
@@ -75,7 +87,7 @@ static struct closure *closure_of(struct engine *e, const AlulaStartExecution *s
 	}
 	if (!start->closure)
 		return NULL;
-	c = closure_new(start->closure, &e->options);
+	c = closure_new(start->closure, &e->options, false);
 	e->bytes += c->bytes;
 	if (*start->closure_digest) {
 		c->digest = x_strdup(start->closure_digest);
@@ -226,12 +238,15 @@ static bool has_work(const struct execution *x)
 		first_;                                                                                                \
 	})
 
-/* Its frame may be over, or only its failure node may run. */
+/* Its frame may be over, or only its failure node may run; it may be over itself, that waited for another attempt. */
 static bool is_due(const struct fold *f, uint32_t i)
 {
 	const struct frame *frame = frame_find(f->x, i);
 
-	return frame && (frame->phase != FRAME_HANDLING || i - frame->first >= frame->wf->first_of_failure);
+	if (!frame || (frame->phase == FRAME_HANDLING && i - frame->first < frame->wf->first_of_failure))
+		return false;
+	const struct node *n = &frame->nodes[i - frame->first];
+	return n->phase == NODE_WAITING || (n->run && n->run->waiting);
 }
 
 static void begin_one(struct fold *f)

@@ -78,8 +78,20 @@ static void forget(struct execution *x, const struct frame *frame)
 	x->last = x->frames.at[0];
 }
 
+/* An attempt whose end was asked for may run on if we crash now. */
+static void remember_orphans(struct fold *f, const struct frame *frame)
+{
+	for (uint32_t i = 0; i < frame->n; i++) {
+		const struct kind *kind = node_kind(f, frame->first + i);
+		struct orphan o;
+		if (kind->orphan && node_ended_badly(&frame->nodes[i]) && kind->orphan(f, frame->first + i, &o))
+			vec_push(&f->x->orphans, o);
+	}
+}
+
 void frame_drop(struct fold *f, struct frame *frame)
 {
+	remember_orphans(f, frame);
 	forget(f->x, frame);
 	vec_push(&f->e->unused_frames, frame);
 }

@@ -11,7 +11,7 @@ static bool looks_into(const struct building *b, uint32_t i)
 
 	if (wn->kind == KIND_TASK)
 		return wn->task->leaf != LEAF_EXECUTOR;
-	return wn->kind != KIND_END || b->w->inner;
+	return wn->kind != KIND_LAUNCH_PLAN && (wn->kind != KIND_END || b->w->inner);
 }
 
 static void add_source(struct building *b, uint32_t i, const struct expr *e)

@@ -9,6 +9,8 @@ static const struct kind *const KINDS[N_KINDS] = {
 	[KIND_TASK] = &KIND_OF_TASK,
 	[KIND_BRANCH] = &KIND_OF_BRANCH,
 	[KIND_SUBWORKFLOW] = &KIND_OF_SUBWORKFLOW,
+	[KIND_LAUNCH_PLAN] = &KIND_OF_LAUNCH_PLAN,
+	[KIND_GATE] = &KIND_OF_GATE,
 };
 
 const struct kind *node_kind(const struct fold *f, uint32_t i)
@@ -303,9 +305,21 @@ static void skip(struct fold *f, uint32_t i)
 		frame_fail(f, frame);
 }
 
+static void begin_again(struct fold *f, uint32_t i)
+{
+	struct run *r = node_at(f, i)->run;
+
+	r->waiting = false;
+	r->counted = true;
+	f->x->running++;
+	node_kind(f, i)->again(f, i);
+}
+
 void node_begin(struct fold *f, uint32_t i)
 {
-	if (node_at(f, i)->skip)
+	if (node_at(f, i)->run)
+		begin_again(f, i);
+	else if (node_at(f, i)->skip)
 		skip(f, i);
 	else
 		node_kind(f, i)->begin(f, i);

@@ -132,6 +132,19 @@ struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *
 	return o;
 }
 
+struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in)
+{
+	if (in->result_case == ALULA_CHILD_FINISHED_RESULT_OUTPUTS)
+		return of_map(f->e, in->outputs, "", true);
+	struct outputs *o = outputs_new(f->e, 0, NULL);
+	if (in->result_case != ALULA_CHILD_FINISHED_RESULT_OUTPUTS_URI)
+		return o;
+	o->arena = arena_new(ARENA_BYTES);
+	o->uri = arena_strdup(o->arena, in->outputs_uri);
+	account(f->e, o);
+	return o;
+}
+
 struct outputs *outputs_ref(struct outputs *o)
 {
 	if (o)

@@ -20,6 +20,7 @@ struct outputs {
 	uint32_t refs;
 	uint32_t n;
 	size_t bytes;
+	const char *uri;       /* where those lie that are not in `at`, or NULL */
 	struct outputs *owner; /* whose memory the literals are, when not ours */
 	struct arena *arena;   /* ours, or NULL */
 	struct value_ref at[];
@@ -45,6 +46,10 @@ struct run {
 	uint32_t taken;                                    /* which node a branch runs; global */
 	bool started;                                      /* the executor said so */
 	bool counted;                                      /* in the execution's parallelism */
+	bool dynamic;                                      /* its task gave a workflow, which runs or did */
+	bool waiting;                                      /* for its turn to try again */
+	bool storing;                                      /* its outputs are being put together */
+	bool reading;                                      /* its inputs are being read */
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -98,10 +103,28 @@ struct frame {
 	struct node nodes[];
 };
 
+/* What may run on although nothing here knows it any more: its end was asked for, but perhaps lost. */
+struct orphan {
+	uint32_t node, attempt;
+	const char *child; /* of a launch plan node, the name of its execution; NULL for a task */
+};
+
+/* A value that somebody set. */
+struct known_signal {
+	struct arena *arena;
+	const char *id;
+	const CoreLiteral *value;
+};
+
 struct execution {
 	int64_t id, seq;
 	struct closure *closure;
-	struct arena *arena; /* the command and all that lives as long as the execution */
+	VEC(struct closure *) dynamic; /* that tasks gave: actions may borrow from them, so they stay */
+	VEC(struct orphan) orphans;
+	VEC(struct known_signal) signals;
+	VEC(uint32_t) gates;  /* that wait for a signal */
+	struct map *children; /* name of an execution -> number of the node that waits for it, + 1; NULL: none */
+	struct arena *arena;  /* the command and all that lives as long as the execution */
 	const AlulaCommand *command;
 	VEC(struct frame *) frames; /* by the numbers of their nodes; the first one is the top */
 	VEC(struct frame *) ending; /* the last one is being swept */
@@ -162,17 +185,25 @@ struct kind {
 	void (*again)(struct fold *f, uint32_t i);
 	/* Stop what it does itself; its frame has been stopped. */
 	void (*abort)(struct fold *f, uint32_t i, const char *reason);
-	/* The actions that its state calls for. */
+	/* The actions that its state calls for while it runs. */
 	void (*pending)(struct fold *f, uint32_t i);
+	/* Ask again for the end of what it started, when it has ended badly. */
+	void (*stop_again)(struct fold *f, uint32_t i);
+	/* What must be remembered for that when its frame goes; false if nothing. */
+	bool (*orphan)(struct fold *f, uint32_t i, struct orphan *ret);
 	/* Its frame is over. `outputs` is the callee's; `end` the end node's last event. */
 	void (*frame_done)(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
 	void (*frame_failed)(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
 	void (*slept)(struct fold *f, uint32_t i); /* its TIMER_SLEEP */
+	/* Its outputs have been put together, its inputs read. */
+	void (*stored)(struct fold *f, uint32_t i, const AlulaOutputsStored *in);
+	void (*read)(struct fold *f, uint32_t i, const AlulaValuesRead *in);
 	/* More for its events. */
 	void (*describe)(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
 };
 
-extern const struct kind KIND_OF_START, KIND_OF_END, KIND_OF_TASK, KIND_OF_BRANCH, KIND_OF_SUBWORKFLOW;
+extern const struct kind KIND_OF_START, KIND_OF_END, KIND_OF_TASK, KIND_OF_BRANCH, KIND_OF_SUBWORKFLOW,
+	KIND_OF_LAUNCH_PLAN, KIND_OF_GATE;
 
 const struct kind *node_kind(const struct fold *f, uint32_t i);
 
@@ -251,6 +282,20 @@ const char *node_unique_id(const struct fold *f, uint32_t i);
 /* The node that runs, if this is one and it still matters; else NULL. */
 struct node *node_running(const struct fold *f, uint32_t i);
 
+/* gate.c */
+void gate_signal(struct fold *f, const AlulaSetSignal *in);
+void gate_free_signals(struct engine *e, struct execution *x);
+
+/* launch.c */
+void launch_started(struct fold *f, const AlulaChildStarted *in);
+void launch_finished(struct fold *f, const AlulaChildFinished *in);
+void launch_abort_orphan(struct fold *f, const struct orphan *o);
+
+/* dynamic.c: tasks that give workflows */
+void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in);
+void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
+void dynamic_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
+
 /* retry.c: attempts and timers of every kind of node */
 /* Its last event if it failed, NULL if it tries again. */
 EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool system);
@@ -302,6 +347,7 @@ CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind,
 /* outputs.c */
 struct outputs *outputs_new(struct engine *e, size_t n, struct outputs *owner);
 struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemptOutputs *in);
+struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in);
 struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *start);
 /* Copied. */
 struct outputs *outputs_of_values(struct engine *e, const struct values *v);
@@ -350,6 +396,11 @@ static inline const struct wf_node *wf_node(const struct fold *f, uint32_t i)
 	const struct frame *frame = frame_of(f, i);
 
 	return &frame->wf->nodes[i - frame->first];
+}
+
+static inline bool node_ended_badly(const struct node *n)
+{
+	return n->phase == NODE_ABORTED || n->phase == NODE_FAILED || n->phase == NODE_TIMED_OUT;
 }
 
 static inline struct frame *top_frame(const struct execution *x)

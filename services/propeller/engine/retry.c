@@ -25,6 +25,19 @@ static bool eligible(const struct fold *f, uint32_t i, bool system, uint32_t *re
 	return *ret_current < *ret_max && node_kind(f, i)->again;
 }
 
+/* What had given up its place has to wait for another one. */
+static void try_again(struct fold *f, uint32_t i)
+{
+	struct run *r = node_at(f, i)->run;
+
+	if (node_kind(f, i)->limited && !r->counted) {
+		r->waiting = true;
+		vec_push(&f->x->ready, i);
+		return;
+	}
+	node_kind(f, i)->again(f, i);
+}
+
 EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool system)
 {
 	struct node *n = node_at(f, i);
@@ -37,8 +50,11 @@ EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const Co
 		f->e->bytes -= n->run->started_len;
 		n->run->started_len = 0;
 		n->run->started = false;
+		n->run->attempt_due_us = n->run->sleep_due_us = 0;
+		n->run->dynamic = false;
 		n->attempt++;
-		node_kind(f, i)->again(f, i);
+		f->changed = true;
+		try_again(f, i);
 		return NULL;
 	}
 	return node_fail(f, i,

@@ -27,9 +27,10 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 
 static void add_run(struct buf *b, const struct run *r)
 {
-	buf_printf(b, " run %lld %lld %lld %lld %d %d %u %u ", (long long)r->dispatched_us,
+	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d %u %u ", (long long)r->dispatched_us,
 		   (long long)r->attempt_due_us, (long long)r->node_due_us, (long long)r->sleep_due_us, r->started,
-		   r->counted, r->taken, r->frame ? r->frame->first + 1 : 0);
+		   r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->taken,
+		   r->frame ? r->frame->first + 1 : 0);
 	buf_add(b, r->started_packed, r->started_len);
 }
 
@@ -38,6 +39,8 @@ static void add_node(struct buf *b, const struct node *n)
 	buf_printf(b, "\n%d %d %u %u %u %u", n->phase, n->skip, n->system_failures, n->attempt, n->upstream, n->users);
 	if (n->run)
 		add_run(b, n->run);
+	if (n->outputs && n->outputs->uri)
+		buf_add_str(b, str_of(n->outputs->uri));
 	if (n->outputs)
 		add_values(b, n->outputs->at, n->outputs->n);
 }
@@ -73,6 +76,15 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 	add_message(&b, x->command);
 	add_queue(&b, x->ready.at + x->ready_head, x->ready.n - x->ready_head);
 	add_queue(&b, x->held.at + x->held_head, x->held.n - x->held_head);
+	add_queue(&b, x->gates.at, x->gates.n);
+	for (size_t i = 0; i < x->orphans.n; i++)
+		buf_printf(&b, " o%u.%u%s", x->orphans.at[i].node, x->orphans.at[i].attempt,
+			   x->orphans.at[i].child ? x->orphans.at[i].child : "");
+	for (size_t i = 0; i < x->signals.n; i++) {
+		buf_printf(&b, " signal %s ", x->signals.at[i].id);
+		add_message(&b, x->signals.at[i].value);
+	}
+	buf_printf(&b, " %zu", x->children ? map_count(x->children) : 0);
 	for (size_t i = 0; i < x->ending.n; i++)
 		buf_printf(&b, " e%u", x->ending.at[i]->first);
 	for (size_t i = 0; i < x->frames.n; i++)

@@ -226,8 +226,14 @@ static void fill_workflow(struct building *b, uint32_t i)
 	const CoreWorkflowNode *n = b->nodes[i]->workflow_node;
 	struct wf_node *wn = &b->w->nodes[i];
 
+	if (n->reference_case == CORE_WORKFLOW_NODE_REFERENCE_LAUNCHPLAN_REF) {
+		wn->kind = KIND_LAUNCH_PLAN;
+		wn->launch_plan = pb_clone(n->launchplan_ref, b->w->arena);
+		return;
+	}
 	if (n->reference_case != CORE_WORKFLOW_NODE_REFERENCE_SUB_WORKFLOW_REF) {
-		making_fail(b->making, "NotYetImplementedError", "node [%s]: launch plan nodes are not supported yet",
+		making_fail(b->making, "BadSpecificationError",
+			    "node [%s]: workflow wfNode does not have a subworkflow or child workflow reference",
 			    wn->id);
 		return;
 	}
@@ -240,8 +246,8 @@ static void fill_workflow(struct building *b, uint32_t i)
 
 static void fill_gate(struct building *b, uint32_t i)
 {
-	making_fail(b->making, "NotYetImplementedError", "node [%s]: gate nodes are not supported yet",
-		    b->nodes[i]->id);
+	b->w->nodes[i].kind = KIND_GATE;
+	b->w->nodes[i].gate = pb_clone(b->nodes[i]->gate_node, b->w->arena);
 }
 
 static void fill_array(struct building *b, uint32_t i)

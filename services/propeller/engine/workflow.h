@@ -101,7 +101,7 @@ struct workflow {
 	uint32_t failure_node;     /* NO_NODE: none */
 	uint32_t first_of_failure; /* from here on nodes belong to it */
 	bool interruptible, fail_after;
-	bool inner; /* not the closure's primary workflow */
+	bool inner; /* it runs in a node */
 };
 
 struct closure {
@@ -114,8 +114,9 @@ struct closure {
 	const CoreExecutionError *error; /* it cannot be run */
 };
 
-/* Never fails: what is wrong with the closure is in `error`. The message is not kept. */
-struct closure *closure_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options);
+/* Never fails: what is wrong with the closure is in `error`. The message is not kept. `dynamic`: a task gave it. */
+struct closure *closure_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options,
+			    bool dynamic);
 void closure_free(struct closure *c);
 
 /* Make an expression of a binding. Sets *ret_error to a text (in w->arena) for a promise of an unknown node. */

@@ -29,6 +29,15 @@ static inline CoreLiteral *int_literal(struct arena *a, int64_t value)
 	return l;
 }
 
+static inline CoreLiteral *bool_literal(struct arena *a, bool value)
+{
+	CoreLiteral *l = int_literal(a, 0);
+
+	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_BOOLEAN;
+	l->scalar->primitive->boolean = value;
+	return l;
+}
+
 static inline CoreLiteral *duration_literal(struct arena *a, int64_t us)
 {
 	CoreLiteral *l = int_literal(a, 0);
@@ -204,6 +213,59 @@ static inline CoreNode *node_of_workflow(struct arena *a, const char *id, const 
 	n->workflow_node = pb_new(a, CORE_WORKFLOW_NODE_DESC);
 	n->workflow_node->reference_case = CORE_WORKFLOW_NODE_REFERENCE_SUB_WORKFLOW_REF;
 	n->workflow_node->sub_workflow_ref = inner->template->id;
+	return n;
+}
+
+static inline CoreNode *node_of_launch_plan(struct arena *a, const char *id, const char *name)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_WORKFLOW_NODE;
+	n->workflow_node = pb_new(a, CORE_WORKFLOW_NODE_DESC);
+	n->workflow_node->reference_case = CORE_WORKFLOW_NODE_REFERENCE_LAUNCHPLAN_REF;
+	n->workflow_node->launchplan_ref = identifier(a, CORE_RESOURCE_TYPE_LAUNCH_PLAN, name);
+	return n;
+}
+
+/* ---- gates ---- */
+
+static inline CoreNode *node_of_gate(struct arena *a, const char *id, int condition)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_GATE_NODE;
+	n->gate_node = pb_new(a, CORE_GATE_NODE_DESC);
+	n->gate_node->condition_case = (unsigned)condition;
+	return n;
+}
+
+static inline CoreNode *node_of_sleep(struct arena *a, const char *id, int64_t us)
+{
+	CoreNode *n = node_of_gate(a, id, CORE_GATE_NODE_CONDITION_SLEEP);
+
+	n->gate_node->sleep = pb_new(a, CORE_SLEEP_CONDITION_DESC);
+	n->gate_node->sleep->duration = pb_duration(a, us);
+	return n;
+}
+
+static inline CoreNode *node_of_approval(struct arena *a, const char *id, const char *signal)
+{
+	CoreNode *n = node_of_gate(a, id, CORE_GATE_NODE_CONDITION_APPROVE);
+
+	n->gate_node->approve = pb_new(a, CORE_APPROVE_CONDITION_DESC);
+	n->gate_node->approve->signal_id = arena_strdup(a, signal);
+	return n;
+}
+
+/* Its output is o0. */
+static inline CoreNode *node_of_signal(struct arena *a, const char *id, const char *signal)
+{
+	CoreNode *n = node_of_gate(a, id, CORE_GATE_NODE_CONDITION_SIGNAL);
+
+	n->gate_node->signal = pb_new(a, CORE_SIGNAL_CONDITION_DESC);
+	n->gate_node->signal->signal_id = arena_strdup(a, signal);
+	n->gate_node->signal->type = pb_new(a, CORE_LITERAL_TYPE_DESC);
+	n->gate_node->signal->output_variable_name = "o0";
 	return n;
 }
 
@@ -414,6 +476,91 @@ static inline AlulaInput *failed(struct arena *a, int64_t execution, int64_t tim
 	e->error->code = "Boom";
 	e->error->message = "it broke";
 	e->error->kind = system ? CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM : CORE_EXECUTION_ERROR_ERROR_KIND_USER;
+	return in;
+}
+
+/* `closure` NULL: with an error. */
+static inline AlulaInput *finished_dynamic(struct arena *a, int64_t execution, int64_t time_us, uint32_t node,
+					   uint32_t attempt, CoreCompiledWorkflowClosure *closure)
+{
+	AlulaInput *in = finished(a, execution, time_us, node, attempt);
+	AlulaDynamicWorkflow *d = pb_new(a, ALULA_DYNAMIC_WORKFLOW_DESC);
+
+	in->attempt_finished->outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC;
+	in->attempt_finished->dynamic = d;
+	d->uri = "/s/futures.pb";
+	d->closure = closure;
+	if (closure)
+		return in;
+	d->error = pb_new(a, CORE_EXECUTION_ERROR_DESC);
+	d->error->code = "DynamicWorkflowBuildFailed";
+	d->error->message = "no good";
+	d->error->kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER;
+	return in;
+}
+
+static inline AlulaInput *signal_set(struct arena *a, int64_t execution, int64_t time_us, const char *id,
+				     CoreLiteral *value)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_SIGNAL_SET;
+	in->signal_set = pb_new(a, ALULA_SET_SIGNAL_DESC);
+	in->signal_set->signal_id = arena_strdup(a, id);
+	in->signal_set->value = value;
+	return in;
+}
+
+static inline AlulaInput *child_started(struct arena *a, int64_t execution, int64_t time_us, uint32_t node,
+					uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_CHILD_STARTED;
+	in->child_started = pb_new(a, ALULA_CHILD_STARTED_DESC);
+	in->child_started->node = node;
+	in->child_started->attempt = attempt;
+	return in;
+}
+
+static inline AlulaInput *child_finished(struct arena *a, int64_t execution, int64_t time_us, const char *name,
+					 CoreWorkflowExecutionPhase phase)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_CHILD_FINISHED;
+	in->child_finished = pb_new(a, ALULA_CHILD_FINISHED_DESC);
+	in->child_finished->child = pb_new(a, CORE_WORKFLOW_EXECUTION_IDENTIFIER_DESC);
+	in->child_finished->child->name = arena_strdup(a, name);
+	in->child_finished->phase = phase;
+	return in;
+}
+
+static inline void child_outputs(AlulaInput *in, CoreLiteralMap *outputs)
+{
+	in->child_finished->result_case = ALULA_CHILD_FINISHED_RESULT_OUTPUTS;
+	in->child_finished->outputs = outputs;
+}
+
+static inline void child_outputs_uri(AlulaInput *in, const char *uri)
+{
+	in->child_finished->result_case = ALULA_CHILD_FINISHED_RESULT_OUTPUTS_URI;
+	in->child_finished->outputs_uri = (char *)uri;
+}
+
+/* Every value asked for is `value`. */
+static inline AlulaInput *values_read(struct arena *a, int64_t time_us, const struct action *action, int64_t value)
+{
+	AlulaInput *in = input_new(a, action->execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_VALUES_READ;
+	in->values_read = pb_new(a, ALULA_VALUES_READ_DESC);
+	in->values_read->node = action->node;
+	in->values_read->attempt = action->attempt;
+	in->values_read->result_case = ALULA_VALUES_READ_RESULT_LITERALS;
+	for (size_t i = 0; i < action->n_values; i++)
+		in->values_read->literals =
+			add_literal(a, in->values_read->literals, action->values[i].var, int_literal(a, value));
 	return in;
 }
 

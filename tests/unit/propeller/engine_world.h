@@ -11,8 +11,8 @@ struct mail {
 	bool survives; /* a crash of ours: it comes from a process that goes on */
 };
 
-/* What an attempt in the world is doing. */
-enum doing { UNKNOWN_YET, RUNS, STOPPED };
+/* What an attempt or a child in the world is doing. */
+enum doing { UNKNOWN_YET, RUNS, STOPPED, REFUSED };
 
 struct world {
 	uint64_t seed, chance;
@@ -25,10 +25,12 @@ struct world {
 	VEC(struct mail) mails;
 	VEC(struct str) journal;
 	struct map *attempts; /* "node/attempt" -> enum doing */
+	struct map *children; /* name of an execution -> enum doing */
 	struct map *phases;   /* "node" or "node attempt" -> phase + 1 */
 	struct map *upstream; /* node id -> CoreNode */
+	struct map *places;   /* unique id of a node -> where it is, see place_of */
 	int workflow_phase, max_parallelism, record_events;
-	size_t running, starts, steps;
+	size_t running, starts, steps, n_nodes, dynamics;
 	bool done, fail_after, going_on;
 };
 
@@ -52,41 +54,168 @@ static inline bool one_in(struct world *w, uint64_t n)
 
 /* ---- a random workflow ---- */
 
-static inline CoreBindingData *random_binding(struct world *w, size_t i)
+/* Ids of nodes are unique in the whole closure, and tell the kind: those that begin with 's' give nothing. */
+struct sketch {
+	struct world *w;
+	struct wf wf;
+	int depth;
+	CoreTaskTemplate *const *tasks;
+	bool no_inputs;
+};
+
+static inline void sketch_workflow(struct sketch *s, size_t n);
+
+static inline CoreBindingData *random_binding(struct sketch *s, size_t i)
 {
+	struct world *w = s->w;
 	struct arena *a = w->a;
 
 	if (i > 0 && !one_in(w, 4)) {
-		const CoreNode *from = w->w.template->nodes[below(w, i)];
+		const CoreNode *from = s->wf.template->nodes[below(w, i)];
 		if (!str_starts(str_of(from->id), "s"))
 			return promise(a, from->id, "o0");
 	}
-	if (one_in(w, 3))
+	if (one_in(w, 3) && !s->no_inputs)
 		return promise(a, one_in(w, 2) ? "" : "start-node", "x");
 	return constant(a, int_literal(a, (int64_t)below(w, 100)));
 }
 
-static inline void random_node(struct world *w, size_t i, CoreTaskTemplate *const tasks[4])
+static inline const char *random_id(struct world *w, const char *prefix)
+{
+	return arena_printf(w->a, "%s%zu%s", prefix, w->n_nodes++, one_in(w, 9) ? "-with-quite-a-long-name" : "");
+}
+
+static inline CoreNode *random_task(struct sketch *s, size_t i)
 {
 	static const char *const PREFIX[] = {"e", "p", "q", "s"};
+	struct world *w = s->w;
 	size_t kind = below(w, 4);
-	CoreNode *n = wf_node_new(
-		&w->w, arena_printf(w->a, "%s%zu%s", PREFIX[kind], i, one_in(w, 9) ? "-with-quite-a-long-name" : ""),
-		tasks[kind]);
+	CoreNode *n = node_of_task(w->a, random_id(w, PREFIX[kind]), s->tasks[kind]);
 
 	if (kind == 3)
-		node_bind(&w->w, n, "i0", constant(w->a, duration_literal(w->a, (int64_t)below(w, 3) * USEC_PER_SEC)));
+		node_bind(&s->wf, n, "i0", constant(w->a, duration_literal(w->a, (int64_t)below(w, 3) * USEC_PER_SEC)));
 	else if (kind != 2)
-		node_bind(&w->w, n, "i0", random_binding(w, i));
+		node_bind(&s->wf, n, "i0", random_binding(s, i));
 	else
-		node_bind(&w->w, n, "i0", list_of(w->a, random_binding(w, i), random_binding(w, i)));
+		node_bind(&s->wf, n, "i0", list_of(w->a, random_binding(s, i), random_binding(s, i)));
+	return n;
+}
+
+static inline CoreNode *random_gate(struct sketch *s, size_t i)
+{
+	struct world *w = s->w;
+	CoreNode *n;
+
+	switch (below(w, 3)) {
+	case 0: return node_of_sleep(w->a, random_id(w, "sleep"), (int64_t)below(w, 4) * USEC_PER_SEC);
+	case 1: return node_of_signal(w->a, random_id(w, "g"), arena_printf(w->a, "value%d", (int)below(w, 4)));
+	default:
+		n = node_of_approval(w->a, random_id(w, "g"), arena_printf(w->a, "yes%d", (int)below(w, 4)));
+		node_bind(&s->wf, n, "o0", random_binding(s, i));
+		return n;
+	}
+}
+
+static inline CoreNode *random_child(struct sketch *s, size_t i)
+{
+	CoreNode *n = node_of_launch_plan(s->w->a, random_id(s->w, "l"), "plan");
+
+	node_bind(&s->wf, n, "x", random_binding(s, i));
+	return n;
+}
+
+static inline CoreNode *random_inner(struct sketch *s, size_t i)
+{
+	struct world *w = s->w;
+	struct sketch inner = {w, wf_inner(&s->wf, random_id(w, "workflow")), s->depth + 1, s->tasks, false};
+	CoreNode *n = node_of_workflow(w->a, random_id(w, "w"), &inner.wf);
+	size_t size = 1 + below(w, 5);
+
+	sketch_workflow(&inner, size);
+	wf_output(&inner.wf, "o0", random_binding(&inner, size));
+	node_bind(&s->wf, n, "x", random_binding(s, i));
+	return n;
+}
+
+static inline CoreNode *random_node(struct sketch *s, size_t i, int nesting);
+
+static inline CoreNode *random_branch(struct sketch *s, size_t i, int nesting)
+{
+	struct world *w = s->w;
+	CoreNode *n = node_of_branch(w->a, random_id(w, "b"));
+
+	for (size_t k = 1 + below(w, 3); k > 0; k--)
+		branch_case(w->a, n,
+			    comparison(w->a, operand_var(w->a, "c"), (CoreComparisonExpressionOperator)below(w, 6),
+				       operand_of(w->a, int_literal(w->a, (int64_t)below(w, 100)))),
+			    random_node(s, i, nesting + 1));
+	if (one_in(w, 6))
+		branch_error(w->a, n, "no case");
+	else if (!one_in(w, 9))
+		branch_else(n, random_node(s, i, nesting + 1));
+	node_bind(&s->wf, n, "c", random_binding(s, i));
+	return n;
+}
+
+static inline CoreNode *random_node(struct sketch *s, size_t i, int nesting)
+{
+	struct world *w = s->w;
+	size_t dice = w->n_nodes > MAX_NODES || s->depth + nesting >= 5 ? 9 : below(w, 12);
+	CoreNode *n = dice == 0   ? random_inner(s, i)
+		      : dice == 1 ? random_branch(s, i, nesting)
+		      : dice == 2 ? random_gate(s, i)
+		      : dice == 3 ? random_child(s, i)
+				  : random_task(s, i);
+
 	for (size_t k = below(w, 3); i > 0 && k > 0; k--)
-		node_after(&w->w, n, w->w.template->nodes[below(w, i)]->id);
+		node_after(&s->wf, n, s->wf.template->nodes[below(w, i)]->id);
 	if (one_in(w, 2))
-		node_retries(&w->w, n, (uint32_t)below(w, 4));
+		node_retries(&s->wf, n, (uint32_t)below(w, 4));
 	if (one_in(w, 5))
 		n->metadata->timeout = pb_duration(w->a, (int64_t)(1 + below(w, 20)) * USEC_PER_SEC);
 	map_put(w->upstream, str_of(n->id), n);
+	return n;
+}
+
+static inline void random_failure_node(struct sketch *s)
+{
+	struct world *w = s->w;
+	bool inside = one_in(w, 2);
+	CoreNode *n = node_of_task(w->a, random_id(w, "f"), s->tasks[inside ? 0 : 1]);
+
+	node_bind(&s->wf, n, inside ? "i0" : "err", promise(w->a, "", "x"));
+	map_put(w->upstream, str_of(n->id), n);
+	s->wf.template->failure_node = n;
+}
+
+static inline void sketch_workflow(struct sketch *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		node_add(&s->wf, random_node(s, i, 0));
+	if (one_in(s->w, 4))
+		random_failure_node(s);
+}
+
+static inline void random_tasks(struct wf *w, CoreTaskTemplate *ret[4])
+{
+	ret[0] = wf_task(w, "echo", 1, 1);
+	ret[1] = wf_task(w, "python-task", 1, 1);
+	ret[2] = wf_task(w, "python-task", 1, 1);
+	ret[3] = wf_task(w, "core-sleep", 1, 0);
+}
+
+/* What a task gives instead of outputs. Nested ones grow smaller. */
+static inline CoreCompiledWorkflowClosure *random_dynamic(struct world *w)
+{
+	CoreTaskTemplate *tasks[4];
+	struct sketch s = {w, wf_new(w->a), 2 + (int)w->dynamics++, tasks, true};
+	size_t n = 1 + below(w, 5);
+
+	random_tasks(&s.wf, tasks);
+	sketch_workflow(&s, n);
+	s.wf.template->failure_node = NULL;
+	wf_output(&s.wf, "o0", random_binding(&s, n));
+	return s.wf.closure;
 }
 
 static inline void random_workflow(struct world *w)
@@ -98,12 +227,12 @@ static inline void random_workflow(struct world *w)
 	if (w->fail_after)
 		w->w.template->metadata->on_failure =
 			CORE_WORKFLOW_METADATA_ON_FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE;
-	CoreTaskTemplate *tasks[] = {wf_task(&w->w, "echo", 1, 1), wf_task(&w->w, "python-task", 1, 1),
-				     wf_task(&w->w, "python-task", 1, 1), wf_task(&w->w, "core-sleep", 1, 0)};
-	for (size_t i = 0; i < n; i++)
-		random_node(w, i, tasks);
+	CoreTaskTemplate *tasks[4];
+	random_tasks(&w->w, tasks);
+	struct sketch s = {w, w->w, 0, tasks, false};
+	sketch_workflow(&s, n);
 	for (size_t i = below(w, 3); i > 0; i--)
-		wf_output(&w->w, arena_printf(w->a, "y%zu", i), random_binding(w, n));
+		wf_output(&w->w, arena_printf(w->a, "y%zu", i), random_binding(&s, n));
 	w->accept = accepted(&w->w, EXECUTION);
 	AlulaStartExecution *start = w->accept->accepted->command->start;
 	start->inputs = add_literal(w->a, NULL, "x", int_literal(w->a, 3));
@@ -127,7 +256,12 @@ static inline AlulaInput *random_end(struct world *w, uint32_t node, uint32_t at
 {
 	const char *uri = arena_printf(w->a, "/o/%u/%u", node, attempt);
 
-	switch (below(w, 12)) {
+	switch (below(w, 13)) {
+	case 12:
+		if (w->dynamics < 4)
+			return finished_dynamic(w->a, EXECUTION, 0, node, attempt,
+						one_in(w, 9) ? NULL : random_dynamic(w));
+		/* fall through */
 	case 0: return failed(w->a, EXECUTION, 0, node, attempt, true, false);
 	case 1: return failed(w->a, EXECUTION, 0, node, attempt, true, true);
 	case 2:
@@ -190,6 +324,43 @@ static inline void store_outputs(struct world *w, const struct action *action)
 	post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC), in, false);
 }
 
+static inline void set_signal(struct world *w, const char *id)
+{
+	bool yes = str_starts(str_of(id), "yes") && !one_in(w, 20);
+	CoreLiteral *value = yes ? bool_literal(w->a, !one_in(w, 8)) : int_literal(w->a, (int64_t)below(w, 100));
+
+	post(w, w->now_us + (int64_t)below(w, 15 * USEC_PER_SEC), signal_set(w->a, EXECUTION, 0, id, value), true);
+}
+
+static inline void launch(struct world *w, const struct action *action, bool restarted)
+{
+	static const CoreWorkflowExecutionPhase ENDS[] = {
+		CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED, CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED,
+		CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED, CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED,
+		CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED, CORE_WORKFLOW_EXECUTION_PHASE_FAILED,
+		CORE_WORKFLOW_EXECUTION_PHASE_ABORTED,
+	};
+	const char *name = action->child->id.name;
+	AlulaInput *in = child_started(w->a, EXECUTION, 0, action->node, action->attempt);
+
+	check(w, strlen(name) <= 20 && action->child->n_inputs == 1);
+	check(w, !map_get(w->children, str_of(name)) || restarted);
+	uintptr_t before = (uintptr_t)map_get(w->children, str_of(name));
+	bool known = before != UNKNOWN_YET;
+	if (before == REFUSED || (!known && one_in(w, 12)))
+		in->child_started->error = pb_new(w->a, CORE_EXECUTION_ERROR_DESC);
+	map_put(w->children, str_of(name), (void *)(uintptr_t)(in->child_started->error ? REFUSED : RUNS));
+	post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC), in, true);
+	if (known || in->child_started->error)
+		return;
+	in = child_finished(w->a, EXECUTION, 0, name, ENDS[below(w, ARRAY_SIZE(ENDS))]);
+	if (one_in(w, 3))
+		child_outputs_uri(in, "/o/child");
+	else if (!one_in(w, 6))
+		child_outputs(in, add_literal(w->a, NULL, "o0", int_literal(w->a, 5)));
+	post(w, w->now_us + (int64_t)below(w, 20 * USEC_PER_SEC), in, true);
+}
+
 static inline void act(struct world *w, const struct action *action, bool restarted)
 {
 	switch (action->kind) {
@@ -203,6 +374,15 @@ static inline void act(struct world *w, const struct action *action, bool restar
 		break;
 	case ACTION_STORE_OUTPUTS: store_outputs(w, action); break;
 	case ACTION_STORE_INPUTS: break;
+	case ACTION_READ_VALUES:
+		post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC),
+		     values_read(w->a, 0, action, (int64_t)below(w, 100)), false);
+		break;
+	case ACTION_AWAIT_SIGNAL: set_signal(w, action->signal->id); break;
+	case ACTION_LAUNCH: launch(w, action, restarted); break;
+	case ACTION_ABORT_CHILD:
+		map_put(w->children, str_of(action->child->id.name), (void *)(uintptr_t)STOPPED);
+		break;
 	case ACTION_CONTINUE:
 		check(w, !w->going_on || restarted); /* one at a time */
 		w->going_on = true;

@@ -121,6 +121,29 @@ static void test_taken_node_waits(void **state)
 		      "W SUCCEEDED");
 }
 
+/* What the condition is about lies in the store: it is read first. */
+static void test_stored_input(void **state)
+{
+	struct rig *r = *state;
+	CoreNode *b;
+
+	python_node(r, "big", 0, 1);
+	b = three_ways(r, "echo");
+	b->inputs[0] = bind_to(r->a, "c", promise(r->a, "big", "o0"));
+	feed(r, accepted_with(r, int_literal(r->a, 0)));
+	assert_events(r, finished_with(r->a, 1, T0, N0, 0, NULL, "/s/o"),
+		      "T big 0 SUCCEEDED\nN big SUCCEEDED\nN n0 QUEUED");
+	const struct action *read = find_action(&r->step, ACTION_READ_VALUES, 6);
+	assert_string_equal(read->values[0].uri, "/s/o");
+	assert_string_equal(find_action(&r->step, ACTION_STORE_INPUTS, 6)->uri,
+			    "/m/p-development-x1/n0/data/inputs.pb");
+	AlulaInput *in = values_read(r->a, T0, read, 7);
+	engine_pending(r->e, 1, &r->step);
+	assert_non_null(find_action(&r->step, ACTION_READ_VALUES, 6));
+	assert_non_null(strstr(feed(r, in), "N n0-0-n0-n2 SUCCEEDED\nN n0 SUCCEEDED"));
+	assert_events(r, in, "");
+}
+
 static void test_no_case(void **state)
 {
 	struct rig *r = *state;
@@ -207,15 +230,6 @@ static CoreLiteral *float_literal(struct arena *a, double value)
 
 	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_FLOAT_VALUE;
 	l->scalar->primitive->float_value = value;
-	return l;
-}
-
-static CoreLiteral *bool_literal(struct arena *a, bool value)
-{
-	CoreLiteral *l = int_literal(a, 0);
-
-	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_BOOLEAN;
-	l->scalar->primitive->boolean = value;
 	return l;
 }
 
@@ -334,10 +348,19 @@ static void test_cycle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_takes_one),        TEST(test_order_and_else),      TEST(test_paths_and_abort),
-		TEST(test_taken_node_fails), TEST(test_taken_node_waits),    TEST(test_no_case),
-		TEST(test_nested),           TEST(test_in_and_of_workflows), TEST(test_operators),
-		TEST(test_odd_comparisons),  TEST(test_conjunctions),        TEST(test_cycle),
+		TEST(test_takes_one),
+		TEST(test_order_and_else),
+		TEST(test_paths_and_abort),
+		TEST(test_taken_node_fails),
+		TEST(test_taken_node_waits),
+		TEST(test_no_case),
+		TEST(test_nested),
+		TEST(test_stored_input),
+		TEST(test_in_and_of_workflows),
+		TEST(test_operators),
+		TEST(test_odd_comparisons),
+		TEST(test_conjunctions),
+		TEST(test_cycle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

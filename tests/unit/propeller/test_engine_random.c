@@ -27,10 +27,11 @@ static const unsigned TASK_BEFORE[] = {
 static const unsigned NODE_BEFORE[] = {
 	[NODE(QUEUED)] = BIT(0),
 	[NODE(RUNNING)] = BIT(NODE(QUEUED)),
-	[NODE(SUCCEEDED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
-	[NODE(FAILED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
-	[NODE(TIMED_OUT)] = BIT(NODE(RUNNING)),
-	[NODE(ABORTED)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)),
+	[NODE(DYNAMIC_RUNNING)] = BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
+	[NODE(SUCCEEDED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
+	[NODE(FAILED)] = BIT(0) | BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
+	[NODE(TIMED_OUT)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
+	[NODE(ABORTED)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
 	[NODE(SKIPPED)] = BIT(0),
 };
 static const unsigned FLOW_BEFORE[] = {
@@ -39,12 +40,12 @@ static const unsigned FLOW_BEFORE[] = {
 	[FLOW(SUCCEEDED)] = BIT(FLOW(SUCCEEDING)),
 	[FLOW(FAILING)] = BIT(FLOW(RUNNING)),
 	[FLOW(FAILED)] = BIT(FLOW(FAILING)),
-	[FLOW(ABORTED)] = BIT(0) | BIT(FLOW(RUNNING)),
+	[FLOW(ABORTED)] = BIT(0) | BIT(FLOW(RUNNING)) | BIT(FLOW(FAILING)),
 };
 
 static bool node_is_over(unsigned phase)
 {
-	return phase != NODE(QUEUED) && phase != NODE(RUNNING);
+	return phase != NODE(QUEUED) && phase != NODE(RUNNING) && phase != NODE(DYNAMIC_RUNNING);
 }
 
 static unsigned phase_of(struct world *w, const char *key)
@@ -59,34 +60,96 @@ static void set_phase(struct world *w, const char *key, unsigned phase)
 	map_put(w->phases, str_of(key), (void *)(uintptr_t)(phase + 1));
 }
 
-/* Whatever it waits for has succeeded. */
-static void check_upstream(struct world *w, const char *spec_id)
+/* ---- where nodes are ---- */
+
+static const CoreNode *spec_of(struct world *w, const char *spec_id)
 {
-	const CoreNode *n = map_get(w->upstream, str_of(spec_id));
+	return map_get(w->upstream, str_of(spec_id));
+}
+
+struct place {
+	const char *frame; /* the unique id and attempt of the node whose workflow it is in */
+	const char *spec_id;
+};
+
+/* A branch's node is in the workflow of its branch. */
+static const struct place *place_of(struct world *w, const EventNodeExecutionEvent *e)
+{
+	struct place *p = map_get(w->places, str_of(e->id->node_id));
+
+	if (p)
+		return p;
+	p = arena_new_of(w->a, struct place);
+	p->frame = "";
+	p->spec_id = arena_strdup(w->a, e->spec_node_id);
+	if (e->parent_node_metadata) {
+		const struct place *outer = map_get(w->places, str_of(e->parent_node_metadata->node_id));
+		check(w, outer);
+		const CoreNode *n = spec_of(w, outer->spec_id);
+		bool branch = n->target_case == CORE_NODE_TARGET_BRANCH_NODE;
+		p->frame = branch ? outer->frame
+				  : arena_printf(w->a, "%s:%s", e->parent_node_metadata->node_id, e->retry_group);
+	}
+	map_put(w->places, str_of(e->id->node_id), p);
+	return p;
+}
+
+static const char *key_of(struct world *w, const struct place *p, const char *spec_id)
+{
+	return arena_printf(w->scratch, "%s/%s", p->frame, spec_id);
+}
+
+/* Whatever it waits for has succeeded. */
+static void check_upstream(struct world *w, const struct place *p)
+{
+	const CoreNode *n = spec_of(w, p->spec_id);
 
 	for (size_t i = 0; n && i < n->n_upstream_node_ids; i++)
-		check(w, phase_of(w, n->upstream_node_ids[i]) == NODE(SUCCEEDED));
+		check(w, phase_of(w, key_of(w, p, n->upstream_node_ids[i])) == NODE(SUCCEEDED));
 	for (size_t i = 0; n && i < n->n_inputs; i++) {
 		const CoreBindingData *b = n->inputs[i]->binding;
 		if (b->value_case == CORE_BINDING_DATA_VALUE_PROMISE && *b->promise->node_id)
-			check(w, phase_of(w, b->promise->node_id) == NODE(SUCCEEDED));
+			check(w, phase_of(w, key_of(w, p, b->promise->node_id)) == NODE(SUCCEEDED));
 	}
+}
+
+/* What happened in all worlds, by target and phase of nodes: nothing that should happen may stay away. */
+static size_t seen[16][16];
+
+static int kind_of(const CoreNode *n)
+{
+	if (*n->id == 'f')
+		return 0;
+	return *n->id == 'l' ? 1 : (int)n->target_case;
+}
+
+static void count_seen(const CoreNode *n, unsigned phase)
+{
+	if (n)
+		seen[kind_of(n)][phase]++;
+}
+
+static bool is_limited(const CoreNode *n)
+{
+	return n && n->target_case == CORE_NODE_TARGET_TASK_NODE;
 }
 
 static void check_node(struct world *w, const EventNodeExecutionEvent *e)
 {
-	unsigned before = phase_of(w, e->spec_node_id), phase = (unsigned)e->phase;
+	const struct place *p = place_of(w, e);
+	const char *key = key_of(w, p, e->spec_node_id);
+	unsigned before = phase_of(w, key), phase = (unsigned)e->phase;
 
+	check(w, strcmp(p->spec_id, e->spec_node_id) == 0);
 	check(w, phase < ARRAY_SIZE(NODE_BEFORE) && (NODE_BEFORE[phase] & BIT(before)));
 	check(w, before || phase != NODE(SUCCEEDED) || strcmp(e->spec_node_id, "start-node") == 0);
 	if (!before && phase != NODE(SKIPPED))
-		check_upstream(w, e->spec_node_id);
-	if (phase == NODE(RUNNING))
-		w->running++;
-	if (before == NODE(RUNNING))
-		w->running--;
+		check_upstream(w, p);
+	w->running += is_limited(spec_of(w, p->spec_id)) && phase == NODE(RUNNING);
+	w->running -= is_limited(spec_of(w, p->spec_id)) && before == NODE(RUNNING);
 	check(w, w->max_parallelism == 0 || w->running <= (size_t)w->max_parallelism);
-	set_phase(w, e->spec_node_id, phase);
+	set_phase(w, key, phase);
+	count_seen(spec_of(w, p->spec_id), phase);
 }
 
 static void check_task(struct world *w, const EventTaskExecutionEvent *e)
@@ -98,7 +161,8 @@ static void check_task(struct world *w, const EventTaskExecutionEvent *e)
 	check(w, phase < ARRAY_SIZE(TASK_BEFORE) && (TASK_BEFORE[phase] & BIT(before)));
 	if (!before && e->retry_attempt) {
 		unsigned last = phase_of(w, arena_printf(w->scratch, "%s %u", node, e->retry_attempt - 1));
-		check(w, last == TASK(FAILED) || last == TASK(ABORTED));
+		/* It succeeds and its workflow does not. */
+		check(w, last == TASK(FAILED) || last == TASK(ABORTED) || last == TASK(SUCCEEDED));
 	}
 	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) &&
 	    strcmp(e->metadata->plugin_identifier, "container") == 0)
@@ -118,7 +182,7 @@ static void check_workflow(struct world *w, const EventWorkflowExecutionEvent *e
 static void check_record(struct world *w, const AlulaRecord *r)
 {
 	check(w, r->execution == EXECUTION && r->seq == ++w->seq);
-	check(w, r->n_events <= (size_t)w->record_events + 8);
+	check(w, r->n_events <= (size_t)w->record_events + 30);
 	check(w, strcmp(r->id->name, "x7") == 0);
 	for (size_t i = 0; i < r->n_events; i++) {
 		const AlulaExecutionEvent *e = r->events[i];
@@ -136,10 +200,16 @@ static void check_record(struct world *w, const AlulaRecord *r)
 
 static void check_end(struct world *w)
 {
+	size_t it = 0;
+	struct str key;
+	void *value;
+
 	check(w, w->running == 0);
+	while (map_next(w->phases, &it, &key, &value))
+		if (memchr(key.ptr, '/', key.len))
+			check(w, node_is_over((unsigned)(uintptr_t)value - 1));
 	for (size_t i = 0; i < w->w.template->n_nodes; i++) {
-		unsigned phase = phase_of(w, w->w.template->nodes[i]->id);
-		check(w, phase == 0 || node_is_over(phase));
+		unsigned phase = phase_of(w, arena_printf(w->scratch, "/%s", w->w.template->nodes[i]->id));
 		check(w, w->workflow_phase != FLOW(SUCCEEDED) || phase == NODE(SUCCEEDED));
 		check(w, phase || !w->fail_after || w->workflow_phase != FLOW(FAILED) ||
 				 w->accept->accepted->command->start->timeout_us);
@@ -155,7 +225,9 @@ static void replay_last(struct world *w)
 
 	check(w, pb_unpack_own(ALULA_JOURNAL_ENTRY_DESC, w->journal.at[w->journal.n - 1], w->scratch, (void **)&entry,
 			       &err) == OK);
-	check(w, engine_replay(w->follower, entry, &err) == OK);
+	if (engine_replay(w->follower, entry, &err) != OK)
+		fail_msg("seed %llu: %s (input %d)", (unsigned long long)w->seed, err.text,
+			 (int)entry->input->input_case);
 }
 
 static void check_same_state(struct world *w)
@@ -236,6 +308,8 @@ static void post_trouble(struct world *w)
 {
 	if (one_in(w, 6))
 		post(w, T0 + (int64_t)below(w, 60 * USEC_PER_SEC), abort_input(w->a, EXECUTION, 0), true);
+	for (size_t i = below(w, 4); i > 0; i--)
+		set_signal(w, arena_printf(w->a, "%s%d", one_in(w, 2) ? "yes" : "value", (int)below(w, 4)));
 	for (size_t i = 0; i < 3; i++)
 		post(w, T0 + (int64_t)below(w, 30 * USEC_PER_SEC),
 		     timer_fired(w->a, EXECUTION, 0, (uint32_t)below(w, 7), (uint32_t)below(w, 20), 0), true);
@@ -254,6 +328,8 @@ static struct world world_new(uint64_t seed)
 	w.attempts = map_new();
 	w.phases = map_new();
 	w.upstream = map_new();
+	w.children = map_new();
+	w.places = map_new();
 	w.record_events = (int)(4 + below(&w, 60));
 	w.engine = engine_for_tests(w.record_events);
 	w.follower = engine_for_tests(w.record_events);
@@ -270,6 +346,8 @@ static void world_free(struct world *w)
 	map_free(w->attempts);
 	map_free(w->phases);
 	map_free(w->upstream);
+	map_free(w->children);
+	map_free(w->places);
 	vec_free(&w->mails);
 	vec_free(&w->journal);
 	arena_free(w->a);
@@ -317,6 +395,25 @@ static void test_random_workflows(void **state)
 	/* The world is neither too kind nor too cruel. */
 	for (size_t i = 0; i < 3; i++)
 		assert_true(ends[i] > SEEDS / 30);
+	static const struct {
+		int target;
+		const char *name;
+	} KINDS[] = {
+		{0, "failure"},
+		{CORE_NODE_TARGET_TASK_NODE, "task"},
+		{CORE_NODE_TARGET_WORKFLOW_NODE, "workflow"},
+		{CORE_NODE_TARGET_BRANCH_NODE, "branch"},
+		{CORE_NODE_TARGET_GATE_NODE, "gate"},
+		{1, "launch plan"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++) {
+		const size_t *n = seen[KINDS[i].target];
+		print_message(
+			"%s nodes: %zu succeeded, %zu dynamic, %zu failed, %zu timed out, %zu aborted, %zu skipped\n",
+			KINDS[i].name, n[NODE(SUCCEEDED)], n[NODE(DYNAMIC_RUNNING)], n[NODE(FAILED)],
+			n[NODE(TIMED_OUT)], n[NODE(ABORTED)], n[NODE(SKIPPED)]);
+		assert_true(n[NODE(SUCCEEDED)] > SEEDS / 60 && n[NODE(FAILED)] > SEEDS / 1000);
+	}
 }
 
 int main(void)

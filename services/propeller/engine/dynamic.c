@@ -1,0 +1,74 @@
+/* Tasks that give a workflow, which then runs in their node.
+ * Source: flytepropeller controller/nodes/dynamic/{handler,dynamic_workflow}.go (v1.16.8). */
+#include "engine/private.h"
+#include "pb/pb.h"
+
+static const char BUILD_FAILED[] = "DynamicWorkflowBuildFailed";
+
+static const struct closure *compile(struct fold *f, const CoreCompiledWorkflowClosure *from)
+{
+	struct closure *c = closure_new(from, &f->e->options, true);
+
+	f->e->bytes += c->bytes;
+	vec_push(&f->x->dynamic, c);
+	return c;
+}
+
+static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
+{
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_DYNAMIC_RUNNING);
+	EventTaskNodeMetadata *m = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
+
+	m->dynamic_workflow = pb_new(f->a, EVENT_DYNAMIC_WORKFLOW_NODE_METADATA_DESC);
+	m->dynamic_workflow->id = in->closure->primary->template_->id;
+	m->dynamic_workflow->compiled_workflow = in->closure;
+	m->dynamic_workflow->dynamic_job_spec_uri = in->uri;
+	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
+	event->task_node_metadata = m;
+	node_set_inputs_uri(f, i, event);
+}
+
+void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
+{
+	const CoreExecutionError *error = in->error;
+	const struct closure *c = in->closure ? compile(f, in->closure) : NULL;
+	struct run *r = node_at(f, i)->run;
+
+	if (!error && (!c || c->error))
+		error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, BUILD_FAILED, "%s",
+				  c ? c->error->message : "the task gave no workflow");
+	if (!error)
+		frame_begin(f, i, &c->workflows[0], &(struct values){0}, true, &error);
+	if (error) {
+		node_set_inputs_uri(f, i, node_fail(f, i, error, false));
+		return;
+	}
+	r->dynamic = true;
+	node_uncount(f, r);
+	tell(f, i, in);
+}
+
+void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs)
+{
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
+
+	node_set_inputs_uri(f, i, event);
+	node_copy_result(event, end);
+	node_succeed(f, i, event, outputs);
+}
+
+/* A failure of its nodes is final; if one timed out, the task may run again. */
+void dynamic_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out)
+{
+	EventNodeExecutionEvent *event;
+
+	if (timed_out)
+		event = node_retry_or_fail(f, i,
+					   error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN,
+						     "DynamicNodeFailing", "Dynamic workflow failed"),
+					   false);
+	else
+		event = node_fail(f, i, error, false);
+	if (event)
+		node_set_inputs_uri(f, i, event);
+}
