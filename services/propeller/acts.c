@@ -2,6 +2,7 @@
 
 #include "base/base.h"
 #include "flyte/shard.h"
+#include "launcher.h"
 #include "pb/pb.h"
 #include "timers.h"
 #include "values.h"
@@ -10,6 +11,7 @@ struct acts {
 	struct propeller *p;
 	struct executor_host host;
 	struct executor *process;
+	struct launcher *launcher;
 	struct timers *timers;
 };
 
@@ -165,25 +167,6 @@ static void read_values(struct acts *a, const struct action *action)
 
 /* ---- one action ---- */
 
-/* There is nobody yet who launches: the node fails, and does not wait for ever. */
-static void refuse_launch(struct acts *a, const struct action *action)
-{
-	AlulaChildStarted started = ALULA_CHILD_STARTED_INIT;
-	AlulaInput in = ALULA_INPUT_INIT;
-	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
-
-	error.code = "NotYetImplementedError";
-	error.message = "launch plan nodes are not supported yet";
-	error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
-	started.node = action->node;
-	started.attempt = action->attempt;
-	started.error = &error;
-	in.execution = action->execution;
-	in.input_case = ALULA_INPUT_INPUT_CHILD_STARTED;
-	in.child_started = &started;
-	feed(a->p, &in);
-}
-
 static enum attempt_origin origin_of(const struct propeller *p, int64_t execution, bool restarted)
 {
 	if (!restarted)
@@ -208,10 +191,10 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	case ACTION_STORE_OUTPUTS:
 	case ACTION_STORE_INPUTS: store_values(a, action); break;
 	case ACTION_READ_VALUES: read_values(a, action); break;
-	case ACTION_LAUNCH: refuse_launch(a, action); break;
-	case ACTION_ABORT_CHILD:
-	case ACTION_AWAIT_SIGNAL: break;
-	case ACTION_CONTINUE: break; /* the core goes on by itself */
+	case ACTION_LAUNCH: launcher_launch(a->launcher, id, action->child); break;
+	case ACTION_ABORT_CHILD: launcher_abort(a->launcher, action->child); break;
+	case ACTION_AWAIT_SIGNAL: break; /* admin knows by the event */
+	case ACTION_CONTINUE: break;     /* the core goes on by itself */
 	case ACTION_DONE:
 		process_executor.done(a->process, action->execution);
 		/* Only now: actions before this one still looked at the execution's state. */
@@ -271,6 +254,7 @@ struct acts *acts_new(struct propeller *p)
 enum code acts_open(struct acts *a, struct err *err)
 {
 	a->host.epoch = a->p->epoch;
+	a->launcher = launcher_new(&a->host, a->p->config->admin_endpoint, (size_t)a->p->config->max_output_bytes);
 	return process_executor.open(&a->host, a->p->config, &a->process, err);
 }
 
@@ -285,6 +269,7 @@ void acts_free(struct acts *a)
 	if (!a)
 		return;
 	acts_close(a);
+	launcher_free(a->launcher);
 	timers_free(a->timers);
 	free(a);
 }

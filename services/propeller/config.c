@@ -34,6 +34,8 @@ const struct config_key propeller_keys[] = {
 	{.path = "propeller.node-config.default-deadlines.node-execution-deadline", .type = CONFIG_DURATION,
 	 .default_value = "0s", .min = 0, .max = INT64_MAX, AT(default_attempt_timeout_us),
 	 .text = "Time that an attempt may take when its task says nothing; 0 for any."},
+	{.path = "admin.endpoint", .type = CONFIG_STRING, .default_value = "localhost:8089", AT(admin_endpoint),
+	 .text = "Admin's gRPC address: who is asked for executions that launch plan nodes start."},
 	{.path = "propeller.inline-bytes", .type = CONFIG_SIZE, .default_value = "64Ki", .min = 0, .max = 262144,
 	 AT(inline_bytes), .text = "Outputs up to this size travel with the events; larger ones stay in the store."},
 	{.path = "max-output-size-bytes", .type = CONFIG_SIZE, .default_value = "64Mi", .min = 1024, .max = 1073741824,

@@ -89,15 +89,41 @@ static void take_start(struct intake *in, struct item *item, AlulaCommand *comma
 	item->in->accepted = accepted;
 }
 
+/* A child can only be known by a parent that ran: one that is not here is over. */
+static bool is_late(const AlulaCommand *command, enum known_state known)
+{
+	return command->command_case == ALULA_COMMAND_COMMAND_CHILD_FINISHED && known == KNOWN_NOT;
+}
+
+static void set_input(struct intake *in, struct item *item, AlulaCommand *command)
+{
+	switch (command->command_case) {
+	case ALULA_COMMAND_COMMAND_START: take_start(in, item, command); break;
+	case ALULA_COMMAND_COMMAND_ABORT:
+		item->in->input_case = ALULA_INPUT_INPUT_ABORT;
+		item->in->abort = command->abort;
+		break;
+	case ALULA_COMMAND_COMMAND_SET_SIGNAL:
+		item->in->input_case = ALULA_INPUT_INPUT_SIGNAL_SET;
+		item->in->signal_set = command->set_signal;
+		break;
+	case ALULA_COMMAND_COMMAND_CHILD_FINISHED:
+		item->in->input_case = ALULA_INPUT_INPUT_CHILD_FINISHED;
+		item->in->child_finished = command->child_finished;
+		break;
+	default: break;
+	}
+}
+
 static void take_command(struct intake *in, struct item *item, const AlulaEnvelope *envelope, AlulaCommand *command)
 {
 	bool start = command->command_case == ALULA_COMMAND_COMMAND_START;
 	enum known_state known =
 		start ? known_claim(in->p->known, command->execution) : known_get(in->p->known, command->execution);
 
-	if (start && known != KNOWN_NOT) {
+	if ((start && known != KNOWN_NOT) || is_late(command, known)) {
 		metric_add(in->repeated, 1);
-		if (known == KNOWN_COMMITTED)
+		if (!start || known == KNOWN_COMMITTED)
 			received(in, envelope);
 		item_free(item);
 		return;
@@ -107,14 +133,9 @@ static void take_command(struct intake *in, struct item *item, const AlulaEnvelo
 	item->in->execution = command->execution;
 	item->in->time_us = time_now_us();
 	item->in->seed = random_u64();
-	if (start) {
-		take_start(in, item, command);
-	} else {
-		item->in->input_case = ALULA_INPUT_INPUT_ABORT;
-		item->in->abort = command->abort;
-	}
-	/* An abort that overtook its create is kept by the engine but not confirmed: should we stop before the create
-	 * comes, its sender repeats it. */
+	set_input(in, item, command);
+	/* An abort or a signal that overtook its create is kept by the engine but not confirmed: should we stop before
+	 * the create comes, its sender repeats it. */
 	if (start || known != KNOWN_NOT) {
 		item->confirm_subject = envelope->confirm_subject;
 		item->envelope = envelope->id;
@@ -138,9 +159,8 @@ static void take_envelope(struct intake *in, struct str payload)
 		return;
 	}
 	metric_add(in->received, 1);
-	bool known_kind = (command->command_case == ALULA_COMMAND_COMMAND_START ||
-			   command->command_case == ALULA_COMMAND_COMMAND_ABORT) &&
-			  command->id && command->execution > 0;
+	bool known_kind =
+		command->command_case != ALULA_COMMAND_COMMAND_NOT_SET && command->id && command->execution > 0;
 	if (!known_kind || !propeller_owns(in->p, execution_shard(command->execution))) {
 		item_free(item);
 		return;

@@ -31,6 +31,7 @@ static void propeller_close(void *state)
 	struct propeller *p = state;
 
 	stop_threads(p);
+	store_stop(p->store); /* its callbacks know the parts */
 	acts_free(p->acts);
 	shards_leave(p->shards);
 	shards_free(p->shards);

@@ -41,6 +41,7 @@ struct propeller_config {
 	const char *process_task_path;
 	int64_t process_kill_grace_us;
 	const char *platform_url, *log_url;
+	const char *admin_endpoint;
 	bool platform_insecure;
 };
 

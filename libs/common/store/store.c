@@ -134,14 +134,21 @@ enum code store_new(const struct store_options *options, struct store **ret, str
 	return OK;
 }
 
+void store_stop(struct store *s)
+{
+	if (!s || !s->jobs)
+		return;
+	queue_close(s->jobs);
+	for (size_t i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
+	s->n_threads = 0;
+}
+
 void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	if (s->jobs)
-		queue_close(s->jobs);
-	for (size_t i = 0; i < s->n_threads; i++)
-		pthread_join(s->threads[i], NULL);
+	store_stop(s);
 	queue_free(s->jobs);
 	if (s->root_fd >= 0)
 		close(s->root_fd);
@@ -179,13 +186,21 @@ static struct job *job_new(const char *uri, void *arg)
 	return j;
 }
 
+/* When the queue is full the caller works too (it may be one of the threads, which must not wait for itself); when the
+ * store has stopped nobody else does. */
+static void submit(struct store *s, struct job *j)
+{
+	if (!queue_try_push(s->jobs, j))
+		run_job(s, j);
+}
+
 void store_read(struct store *s, const char *uri, size_t max_bytes, store_read_fn fn, void *arg)
 {
 	struct job *j = job_new(uri, arg);
 
 	j->max_bytes = max_bytes;
 	j->on_read = fn;
-	queue_push(s->jobs, j);
+	submit(s, j);
 }
 
 void store_write(struct store *s, const char *uri, struct str data, store_done_fn fn, void *arg)
@@ -194,7 +209,7 @@ void store_write(struct store *s, const char *uri, struct str data, store_done_f
 
 	buf_add_str(&j->data, data);
 	j->on_done = fn;
-	queue_push(s->jobs, j);
+	submit(s, j);
 }
 
 enum code store_get(struct store *s, const char *uri, size_t max_bytes, struct buf *ret, struct err *err)

@@ -25,7 +25,9 @@ struct store_options {
 };
 
 enum code store_new(const struct store_options *options, struct store **ret, struct err *err);
-void store_free(struct store *s); /* waits for what is under way */
+/* Finish what was asked for, and end the threads: what is asked for later is done by the caller's. */
+void store_stop(struct store *s);
+void store_free(struct store *s); /* stops it */
 const char *store_root(const struct store *s);
 /* Is the URI inside this store (after normalisation)? */
 bool store_owns(const struct store *s, struct str uri);
