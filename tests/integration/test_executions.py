@@ -250,8 +250,6 @@ def test_refused_creations(stack, plan):
     assert code_of(stack.admin.CreateExecution, request)[0] != grpc.StatusCode.OK
     request = execution_pb2.ExecutionCreateRequest(project=PROJECT, domain=DOMAIN)
     assert code_of(stack.admin.CreateExecution, request) == (grpc.StatusCode.INVALID_ARGUMENT, "missing spec")
-    relaunch = execution_pb2.ExecutionRelaunchRequest(id=execution_id("x"))
-    assert code_of(stack.admin.RelaunchExecution, relaunch)[0] == grpc.StatusCode.UNIMPLEMENTED
 
 
 # ---- reading, ending ----
