@@ -2,6 +2,7 @@
 
 #include "base/base.h"
 #include "flyte/shard.h"
+#include "futures.h"
 #include "launcher.h"
 #include "pb/pb.h"
 #include "timers.h"
@@ -11,6 +12,7 @@ struct acts {
 	struct propeller *p;
 	struct executor_host host;
 	struct executor *process;
+	struct rpc_channel *admin;
 	struct launcher *launcher;
 	struct timers *timers;
 };
@@ -254,7 +256,10 @@ struct acts *acts_new(struct propeller *p)
 enum code acts_open(struct acts *a, struct err *err)
 {
 	a->host.epoch = a->p->epoch;
-	a->launcher = launcher_new(&a->host, a->p->config->admin_endpoint, (size_t)a->p->config->max_output_bytes);
+	a->admin =
+		rpc_channel_new(&(struct rpc_channel_options){.target = a->p->config->admin_endpoint, .name = "admin"});
+	a->host.futures = futures_new(a->p->store, a->admin);
+	a->launcher = launcher_new(&a->host, a->admin, (size_t)a->p->config->max_output_bytes);
 	return process_executor.open(&a->host, a->p->config, &a->process, err);
 }
 
@@ -268,8 +273,12 @@ void acts_free(struct acts *a)
 {
 	if (!a)
 		return;
-	acts_close(a);
+	/* First whoever calls back. */
+	futures_free(a->host.futures);
 	launcher_free(a->launcher);
+	acts_close(a);
+	if (a->admin)
+		rpc_channel_free(a->admin);
 	timers_free(a->timers);
 	free(a);
 }

@@ -77,21 +77,44 @@ static enum leaf leaf_of(void *arg, const char *task_type)
 }
 
 /* The journal names what lies in the store instead of holding it. */
-static void pack_entry(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)
+static void pack_start(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)
 {
-	AlulaStartExecution *start = in->input_case == ALULA_INPUT_INPUT_ACCEPTED ? in->accepted->command->start : NULL;
-	CoreCompiledWorkflowClosure *closure = start ? start->closure : NULL;
-	CoreLiteralMap *inputs = start ? start->inputs : NULL;
+	AlulaStartExecution *start = in->accepted->command->start;
+	CoreCompiledWorkflowClosure *closure = start->closure;
+	CoreLiteralMap *inputs = start->inputs;
 
-	if (start && *start->closure_uri)
+	if (*start->closure_uri)
 		start->closure = NULL;
-	if (start && *start->inputs_uri)
+	if (*start->inputs_uri)
 		start->inputs = NULL;
 	journal_entry_pack(b, in, record, ret_record);
-	if (start) {
-		start->closure = closure;
-		start->inputs = inputs;
-	}
+	start->closure = closure;
+	start->inputs = inputs;
+}
+
+static void pack_dynamic(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)
+{
+	AlulaDynamicWorkflow *dynamic = in->attempt_finished->dynamic;
+	CoreCompiledWorkflowClosure *closure = dynamic->closure;
+
+	if (*dynamic->closure_uri)
+		dynamic->closure = NULL;
+	journal_entry_pack(b, in, record, ret_record);
+	dynamic->closure = closure;
+}
+
+static void pack_entry(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)
+{
+	bool starts = in->input_case == ALULA_INPUT_INPUT_ACCEPTED && in->accepted->command->start;
+	bool gives_workflow = in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
+			      in->attempt_finished->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC;
+
+	if (starts)
+		pack_start(b, in, record, ret_record);
+	else if (gives_workflow)
+		pack_dynamic(b, in, record, ret_record);
+	else
+		journal_entry_pack(b, in, record, ret_record);
 }
 
 /* Keep what a step made true: the packed entry, and the actions that wait for its commit. */

@@ -14,6 +14,8 @@
 #include "metrics/metrics.h"
 #include "store/store.h"
 
+struct futures;
+
 struct attempt_id {
 	int64_t execution;
 	uint32_t node, attempt;
@@ -23,6 +25,7 @@ struct attempt_id {
 struct executor_host {
 	struct loop *loop;
 	struct store *store;
+	struct futures *futures; /* compiles what dynamic tasks leave */
 	struct metrics *metrics;
 	const char *propeller; /* this propeller's name, unique among those of the database */
 	uint64_t epoch;        /* fencing epoch */

@@ -191,19 +191,35 @@ static void loaded(struct intake *in, struct loading *l)
 	l->executions++;
 }
 
-/* The closure is not in the journal. When the store has lost it for good, the execution stays where it is and somebody
- * must look; the others go on. */
+static enum code complete_dynamic(struct intake *in, AlulaDynamicWorkflow *dynamic, struct arena *a, struct err *err)
+{
+	if (dynamic->closure || !*dynamic->closure_uri)
+		return OK;
+	enum code c = read_message(in, dynamic->closure_uri, CORE_COMPILED_WORKFLOW_CLOSURE_DESC, a,
+				   (void **)&dynamic->closure, err);
+	return c ? err_prefix(err, c, "compiled workflow %s", dynamic->closure_uri) : OK;
+}
+
+/* What is not in the journal, but in the store. */
+static enum code complete_input(struct intake *in, AlulaInput *input, struct arena *a, struct err *err)
+{
+	if (input->input_case == ALULA_INPUT_INPUT_ACCEPTED && !input->accepted->unreadable)
+		return complete_start(in, input->accepted->command->start, a, err);
+	if (input->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
+	    input->attempt_finished->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC)
+		return complete_dynamic(in, input->attempt_finished->dynamic, a, err);
+	return OK;
+}
+
+/* When the store has lost it for good, the execution stays where it is and somebody must look; the others go on. */
 static enum code complete_entry(struct intake *in, struct loading *l, struct item *item, struct err *err)
 {
-	AlulaInput *input = item->entry->input;
+	enum code c = complete_input(in, item->entry->input, item->arena, err);
 
-	if (input->input_case != ALULA_INPUT_INPUT_ACCEPTED || input->accepted->unreadable)
-		return OK;
-	enum code c = complete_start(in, input->accepted->command->start, item->arena, err);
 	if (c != NOT_FOUND && c != INVALID_ARGUMENT)
 		return c;
 	log_error("an execution cannot go on: restore the file, then restart propeller",
-		  LOG_STR("execution", input->accepted->command->id->name), LOG_ERR(err));
+		  LOG_INT("execution", item->execution), LOG_ERR(err));
 	l->lost = true;
 	return OK;
 }

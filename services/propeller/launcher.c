@@ -6,7 +6,6 @@
 #include "flyteidl/admin/execution.h"
 #include "flyteidl/service/admin.h"
 #include "pb/pb.h"
-#include "rpc/rpc.h"
 #include "values.h"
 
 enum {
@@ -347,23 +346,15 @@ void launcher_abort(struct launcher *l, const struct child *child)
 
 /* ---- life ---- */
 
-static const struct pb_method *admin_method(const char *name)
-{
-	for (size_t i = 0; i < ADMIN_SERVICE_TABLE.n_methods; i++)
-		if (strcmp(ADMIN_SERVICE_TABLE.methods[i].name, name) == 0)
-			return &ADMIN_SERVICE_TABLE.methods[i];
-	abort();
-}
-
-struct launcher *launcher_new(const struct executor_host *host, const char *admin, size_t max_input_bytes)
+struct launcher *launcher_new(const struct executor_host *host, struct rpc_channel *admin, size_t max_input_bytes)
 {
 	struct launcher *l = x_calloc(1, sizeof *l);
 
 	l->host = host;
 	l->max_input_bytes = max_input_bytes;
-	l->admin = rpc_channel_new(&(struct rpc_channel_options){.target = admin, .name = "admin"});
-	l->create = admin_method("CreateExecution");
-	l->terminate = admin_method("TerminateExecution");
+	l->admin = admin;
+	l->create = pb_find_method(&ADMIN_SERVICE_TABLE, "CreateExecution");
+	l->terminate = pb_find_method(&ADMIN_SERVICE_TABLE, "TerminateExecution");
 	l->queue = queue_new("launcher", QUEUED);
 	l->creates = map_new();
 	pthread_mutex_init(&l->lock, NULL);
@@ -385,7 +376,6 @@ void launcher_free(struct launcher *l)
 		pthread_join(l->threads[i], NULL);
 	while (l->jobs)
 		job_free(l->jobs);
-	rpc_channel_free(l->admin);
 	queue_free(l->queue);
 	map_free(l->creates);
 	pthread_mutex_destroy(&l->lock);

@@ -7,11 +7,12 @@
 #pragma once
 #include "executor.h"
 #include "metrics/metrics.h"
+#include "rpc/rpc.h"
 
 struct launcher;
 
-/* `admin`: admin's gRPC address. The host is borrowed. */
-struct launcher *launcher_new(const struct executor_host *host, const char *admin, size_t max_input_bytes);
+/* Host and channel are borrowed. */
+struct launcher *launcher_new(const struct executor_host *host, struct rpc_channel *admin, size_t max_input_bytes);
 /* Both on the loop thread; `child` is borrowed for the call. An abort overtakes no launch that is under way. */
 void launcher_launch(struct launcher *l, struct attempt_id id, const struct child *child);
 void launcher_abort(struct launcher *l, const struct child *child);

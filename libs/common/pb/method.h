@@ -38,3 +38,6 @@ struct pb_service {
 	const struct pb_method *methods;
 	size_t n_methods;
 };
+
+/* NULL if the service has no such method ("GetTask"). */
+const struct pb_method *pb_find_method(const struct pb_service *s, const char *name);

@@ -64,6 +64,19 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 	return n;
 }
 
+/* A gate has begun to wait. */
+void event_signal(struct fold *f, const char *id, CoreLiteralType *type)
+{
+	AlulaExecutionEvent *e = pb_new(f->a, ALULA_EXECUTION_EVENT_DESC);
+
+	e->event_case = ALULA_EXECUTION_EVENT_EVENT_SIGNAL;
+	e->signal = pb_new(f->a, ALULA_SIGNAL_AWAITED_DESC);
+	e->signal->signal_id = (char *)id;
+	e->signal->type = type;
+	e->signal->occurred_at = f->now;
+	add(f, e);
+}
+
 static const char *plugin_of(enum leaf leaf)
 {
 	switch (leaf) {

@@ -173,6 +173,19 @@ void gate_free_signals(struct engine *e, struct execution *x)
 	vec_free(&x->signals);
 }
 
+/* So that people find it. */
+static void tell_of_signal(struct fold *f, uint32_t i)
+{
+	const CoreGateNode *g = wf_node(f, i)->gate;
+	CoreLiteralType *type = pb_new(f->a, CORE_LITERAL_TYPE_DESC);
+
+	type->type_case = CORE_LITERAL_TYPE_TYPE_SIMPLE;
+	type->simple = CORE_SIMPLE_TYPE_BOOLEAN;
+	if (g->condition_case == CORE_GATE_NODE_CONDITION_SIGNAL && g->signal->type)
+		type = g->signal->type;
+	event_signal(f, signal_id(g), type);
+}
+
 static void ask(struct fold *f, uint32_t i)
 {
 	const CoreGateNode *g = wf_node(f, i)->gate;
@@ -199,6 +212,7 @@ static void start(struct fold *f, uint32_t i)
 	}
 	if (signal_id(g)) {
 		vec_push(&f->x->gates, i);
+		tell_of_signal(f, i);
 		ask(f, i);
 	} else if (sleep_us <= 0) {
 		succeed(f, i);

@@ -336,6 +336,7 @@ void leaf_done_sleeping(struct fold *f, uint32_t i);
 
 /* events.c */
 EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase);
+void event_signal(struct fold *f, const char *id, CoreLiteralType *type);
 EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase);
 EventWorkflowExecutionEvent *event_workflow(struct fold *f, CoreWorkflowExecutionPhase phase);
 CoreLiteralMap *literal_map_of(struct arena *a, const CoreLiteral *const *items, const char *const *keys, size_t n);

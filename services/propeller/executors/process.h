@@ -21,6 +21,7 @@ struct run {
 	int64_t timeout_us, started_us;
 	bool eager;
 	struct task_spec spec;
+	struct futures_request dynamic; /* should it leave a workflow */
 	pid_t shim;
 	int pidfd;
 	struct loop_io *io;

@@ -117,6 +117,8 @@ static void read_results(struct run *r)
 		.max_bytes = (size_t)r->x->config->max_output_bytes,
 		.inline_bytes = (size_t)r->x->config->inline_bytes,
 		.status = status,
+		.futures = r->x->host.futures,
+		.dynamic = r->dynamic,
 		.fn = on_results,
 		.arg = r,
 	};

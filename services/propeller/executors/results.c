@@ -156,19 +156,39 @@ static void on_outputs(void *arg, enum code code, char *data, size_t len, const 
 
 /* ---- futures.pb, error.pb ---- */
 
-static void on_futures(void *arg, enum code code, char *data, size_t len, const struct err *err)
+static void on_compiled(void *arg, const AlulaDynamicWorkflow *workflow, const struct err *err)
 {
 	struct results_request *rq = arg;
-	auto_mem char *uri = x_printf("%s/outputs.pb", rq->output_prefix);
+	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
+	auto_mem char *deck = x_printf("%s/deck.html", rq->output_prefix);
+	uint64_t bytes;
 
-	(void)len;
-	(void)err;
-	free(data);
-	if (code == NOT_FOUND)
-		store_read(rq->store, uri, rq->max_bytes, on_outputs, rq);
-	else
-		tell(rq, "DynamicNotSupported", "The task wrote futures.pb: dynamic workflows are not supported yet.",
-		     false, false);
+	if (!workflow) {
+		tell(rq, "DynamicWorkflowUnreadable", err->text, true, true);
+		return;
+	}
+	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC;
+	finished.dynamic = (AlulaDynamicWorkflow *)workflow;
+	if (store_stat(rq->store, deck, &bytes, NULL) == OK)
+		finished.deck_uri = deck;
+	rq->fn(rq->arg, &finished);
+}
+
+static void look_for_futures(struct results_request *rq)
+{
+	auto_mem char *futures = x_printf("%s/futures.pb", rq->output_prefix);
+	auto_mem char *outputs = x_printf("%s/outputs.pb", rq->output_prefix);
+	uint64_t bytes;
+
+	if (store_stat(rq->store, futures, &bytes, NULL) == NOT_FOUND) {
+		store_read(rq->store, outputs, rq->max_bytes, on_outputs, rq);
+		return;
+	}
+	rq->dynamic.output_prefix = rq->output_prefix;
+	rq->dynamic.max_bytes = rq->max_bytes;
+	rq->dynamic.fn = on_compiled;
+	rq->dynamic.arg = rq;
+	futures_compile(rq->futures, &rq->dynamic);
 }
 
 static void take_error(struct results_request *rq, struct str data)
@@ -198,10 +218,9 @@ static void take_error(struct results_request *rq, struct str data)
 static void on_error(void *arg, enum code code, char *data, size_t len, const struct err *err)
 {
 	struct results_request *rq = arg;
-	auto_mem char *uri = x_printf("%s/futures.pb", rq->output_prefix);
 
 	if (code == NOT_FOUND)
-		store_read(rq->store, uri, MAX_ERROR_BYTES, on_futures, rq);
+		look_for_futures(rq);
 	else if (code == OK)
 		take_error(rq, (struct str){data, len});
 	else

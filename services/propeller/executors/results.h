@@ -3,6 +3,7 @@
 #pragma once
 #include "alula/journal.h"
 #include "attempt_dir.h"
+#include "futures.h"
 #include "store/store.h"
 
 struct results_request {
@@ -13,7 +14,10 @@ struct results_request {
 	size_t max_bytes;          /* of outputs.pb */
 	size_t inline_bytes;       /* outputs up to this travel inline */
 	struct attempt_status status;
-	/* Called once, on a thread of the store. `finished` has outcome and deck; borrowed for the call. */
+	struct futures *futures;
+	struct futures_request dynamic; /* all but the callback */
+	/* Called once, on a thread of the store or of `futures`. `finished` has outcome and deck; borrowed for the
+	 * call. */
 	void (*fn)(void *arg, const AlulaAttemptFinished *finished);
 	void *arg;
 };

@@ -1,0 +1,29 @@
+/* What dynamic tasks leave, futures.pb: read, compiled, and kept beside it as futures_compiled.pb. On threads of its
+ * own, since admin may have to be asked for the interfaces of launch plans. Source: flytepropeller
+ * controller/nodes/dynamic/dynamic_workflow.go (v1.16.8). */
+#pragma once
+#include "alula/journal.h"
+#include "base/arena.h"
+#include "rpc/rpc.h"
+#include "store/store.h"
+
+struct futures;
+
+/* Of the attempt that left it. */
+struct futures_request {
+	const char *output_prefix;
+	const CoreTaskTemplate *task;
+	const char *project, *domain, *node_id, *version; /* version: the same whenever it is compiled */
+	size_t max_bytes;                                 /* of futures.pb */
+	/* Called once, on one of the threads. Either it has a closure or an error, the user's; or there was none to be
+	 * had this time: `err` says why, and `workflow` is NULL. Borrowed for the call. */
+	void (*fn)(void *arg, const AlulaDynamicWorkflow *workflow, const struct err *err);
+	void *arg;
+};
+
+/* Both borrowed. */
+struct futures *futures_new(struct store *store, struct rpc_channel *admin);
+/* From any thread; `rq` must live until the answer. */
+void futures_compile(struct futures *f, struct futures_request *rq);
+/* Requests that wait are dropped without an answer. NULL is fine. */
+void futures_free(struct futures *f);
