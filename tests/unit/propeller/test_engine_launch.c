@@ -34,7 +34,7 @@ static void test_launch(void **state)
 	assert_events(r, child_finished(r->a, 1, T0, "x1-n0-0", PHASE(RUNNING)), "");
 	assert_events(r, child_finished(r->a, 1, T0, "x1-n9-0", PHASE(SUCCEEDED)), "");
 	AlulaInput *end = child_finished(r->a, 1, T0, "x1-n0-0", PHASE(SUCCEEDED));
-	end->child_finished->outputs = add_literal(r->a, NULL, "o0", int_literal(r->a, 8));
+	child_outputs(end, add_literal(r->a, NULL, "o0", int_literal(r->a, 8)));
 	assert_events(r, end, "N n0 SUCCEEDED\nN end-node QUEUED\nN end-node SUCCEEDED\nW SUCCEEDING\nW SUCCEEDED");
 	assert_string_equal(node_event(r, "n0")->workflow_node_metadata->execution_id->name, "x1-n0-0");
 	assert_int_equal(node_event(r, "end-node")->output_data->literals[0]->value->scalar->primitive->integer, 8);
@@ -48,7 +48,7 @@ static void test_end_first(void **state)
 	child(r);
 	feed(r, accepted(&r->w, 1));
 	AlulaInput *end = child_finished(r->a, 1, T0, "x1-n0-0", PHASE(SUCCEEDED));
-	end->child_finished->outputs_uri = "/c/outputs.pb";
+	child_outputs_uri(end, "/c/outputs.pb");
 	assert_events(r, end, "N n0 RUNNING\nN n0 SUCCEEDED\nN end-node QUEUED");
 	assert_string_equal(node_event(r, "n0")->output_uri, "/c/outputs.pb");
 	const struct action *store = find_action(&r->step, ACTION_STORE_OUTPUTS, 1);
@@ -65,6 +65,7 @@ static const char *end_with(struct rig *r, CoreWorkflowExecutionPhase phase, con
 	feed(r, accepted(&r->w, 1));
 	feed(r, child_started(r->a, 1, T0, N0, 0));
 	if (code) {
+		end->child_finished->result_case = ALULA_CHILD_FINISHED_RESULT_ERROR;
 		end->child_finished->error = pb_new(r->a, CORE_EXECUTION_ERROR_DESC);
 		end->child_finished->error->code = (char *)code;
 	}
