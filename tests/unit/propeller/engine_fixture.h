@@ -627,7 +627,7 @@ static inline void add_error(struct buf *b, const CoreExecutionError *e)
 		   e->message);
 }
 
-/* "W RUNNING", "N n0 QUEUED", "T n0 0 SUCCEEDED", with errors; separated by '\n'. */
+/* "W RUNNING", "N n0 QUEUED", "T n0 0 SUCCEEDED", "S signal", with errors; separated by '\n'. */
 static inline void add_event(struct buf *b, const AlulaExecutionEvent *e)
 {
 	const CoreExecutionError *error = NULL;
@@ -643,6 +643,8 @@ static inline void add_event(struct buf *b, const AlulaExecutionEvent *e)
 			   enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)e->node->phase));
 		if (e->node->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR)
 			error = e->node->error;
+	} else if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_SIGNAL) {
+		buf_printf(b, "S %s", e->signal->signal_id);
 	} else {
 		buf_printf(b, "T %s %u %s", e->task->parent_node_execution_id->node_id, e->task->retry_attempt,
 			   enum_name(CORE_TASK_EXECUTION_PHASE_DESC, (int)e->task->phase));

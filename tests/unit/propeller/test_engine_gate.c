@@ -43,7 +43,7 @@ static void test_approval(void **state)
 	struct rig *r = *state;
 
 	approval(r);
-	assert_events(r, accepted(&r->w, 1), "W RUNNING\nN start-node SUCCEEDED\nN n0 QUEUED\nN n0 RUNNING");
+	assert_events(r, accepted(&r->w, 1), "W RUNNING\nN start-node SUCCEEDED\nN n0 QUEUED\nN n0 RUNNING\nS ok");
 	const struct action *ask = find_action(&r->step, ACTION_AWAIT_SIGNAL, N0);
 	assert_string_equal(ask->signal->id, "ok");
 	assert_null(ask->signal->type);

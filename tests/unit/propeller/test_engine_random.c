@@ -190,8 +190,10 @@ static void check_record(struct world *w, const AlulaRecord *r)
 			check_node(w, e->node);
 		else if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_TASK)
 			check_task(w, e->task);
-		else
+		else if (e->event_case == ALULA_EXECUTION_EVENT_EVENT_WORKFLOW)
 			check_workflow(w, e->workflow);
+		else
+			check(w, e->signal && *e->signal->signal_id && e->signal->type);
 	}
 	bool over = w->workflow_phase == FLOW(SUCCEEDED) || w->workflow_phase == FLOW(FAILED) ||
 		    w->workflow_phase == FLOW(ABORTED);
