@@ -172,7 +172,7 @@ static enum code check_download(struct request *rq, const PbDuration *asked, int
 {
 	enum code c = check_expiry(asked, admin_of(rq)->config->download_max_expires_us, ret, err);
 
-	return c ? err_prefix(err, c, "error while validating request") : OK;
+	return c ? err_prefix(err, c, "error while validating request: ") : OK;
 }
 
 static enum code admin_create_download_location(struct request *rq, const ServiceCreateDownloadLocationRequest *in,

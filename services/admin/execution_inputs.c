@@ -27,7 +27,7 @@ static enum code check_type(struct arena *a, const char *name, const CoreLiteral
 	enum code c = literal_type_check(type, err);
 
 	if (c)
-		return err_prefix(err, c, "Failed to validate literal type for [%s] with err", name);
+		return err_prefix(err, c, "Failed to validate literal type for [%s] with err: ", name);
 	if (type_castable(type, wanted))
 		return OK;
 	return err_set(err, INVALID_ARGUMENT, "invalid %s input wrong type. Expected %s, but got %s", name,

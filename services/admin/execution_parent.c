@@ -41,7 +41,7 @@ enum code execution_parent(struct request *rq, struct db *db, const AdminExecuti
 	if (!c)
 		c = pb_unpack_own(ADMIN_EXECUTION_SPEC_DESC, db_get_str(rows, 0, 2), rq->arena, (void **)&spec, err);
 	if (c)
-		return err_prefix(err, c, "the execution whose node %s launches this one", id->node_id);
+		return err_prefix(err, c, "the execution whose node %s launches this one: ", id->node_id);
 	ret->key = db_get_i64(rows, 0, 0);
 	ret->node_id = id->node_id;
 	ret->principal = db_get_text(rows, 0, 1, rq->arena);

@@ -37,7 +37,7 @@ static enum code read_spec(struct compiling *c, struct err *err)
 
 	if (!code)
 		code = pb_unpack(CORE_DYNAMIC_JOB_SPEC_DESC, buf_str(&b), c->arena, (void **)&c->spec, err);
-	return code ? err_prefix(err, code, "%s", uri) : OK;
+	return code ? err_prefix(err, code, "%s: ", uri) : OK;
 }
 
 static enum code get_launch_plan(struct compiling *c, const CoreIdentifier *id, struct err *err)
@@ -49,7 +49,7 @@ static enum code get_launch_plan(struct compiling *c, const CoreIdentifier *id, 
 	enum code code = rpc_call(c->futures->admin, c->futures->get_launch_plan, &get, CALL_TIMEOUT_US, c->arena,
 				  (void **)&plan, err);
 	if (code)
-		return err_prefix(err, code, "launch plan %s:%s", id->name, id->version);
+		return err_prefix(err, code, "launch plan %s:%s: ", id->name, id->version);
 	c->launch_plans[c->n_launch_plans++] = (struct launch_plan_interface){
 		.id = id,
 		.inputs = plan->closure ? plan->closure->expected_inputs : NULL,

@@ -48,10 +48,10 @@ static enum code complete_start(struct intake *in, AlulaStartExecution *start, s
 		c = read_message(in, start->closure_uri, CORE_COMPILED_WORKFLOW_CLOSURE_DESC, a,
 				 (void **)&start->closure, err);
 	if (c)
-		return err_prefix(err, c, "compiled workflow %s", start->closure_uri);
+		return err_prefix(err, c, "compiled workflow %s: ", start->closure_uri);
 	if (!start->inputs && *start->inputs_uri)
 		c = read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
-	return c ? err_prefix(err, c, "inputs %s", start->inputs_uri) : OK;
+	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : OK;
 }
 
 static CoreExecutionError *unreadable(struct arena *a, const struct err *err)
@@ -197,7 +197,7 @@ static enum code complete_dynamic(struct intake *in, AlulaDynamicWorkflow *dynam
 		return OK;
 	enum code c = read_message(in, dynamic->closure_uri, CORE_COMPILED_WORKFLOW_CLOSURE_DESC, a,
 				   (void **)&dynamic->closure, err);
-	return c ? err_prefix(err, c, "compiled workflow %s", dynamic->closure_uri) : OK;
+	return c ? err_prefix(err, c, "compiled workflow %s: ", dynamic->closure_uri) : OK;
 }
 
 /* What is not in the journal, but in the store. */
@@ -238,7 +238,7 @@ static enum code load_row(struct intake *in, struct loading *l, const struct jou
 	enum code c = pb_unpack_own(ALULA_JOURNAL_ENTRY_DESC, row->entry, item->arena, (void **)&item->entry, err);
 	if (c) {
 		item_free(item);
-		return err_prefix(err, c, "journal of execution %lld, seq %lld", (long long)row->execution,
+		return err_prefix(err, c, "journal of execution %lld, seq %lld: ", (long long)row->execution,
 				  (long long)row->seq);
 	}
 	c = complete_entry(in, l, item, err);

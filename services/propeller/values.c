@@ -152,7 +152,7 @@ static void on_read(void *arg, enum code code, char *data, size_t len, const str
 				 &why);
 	free(data);
 	if (code) {
-		err_prefix(&why, code, "%s", s->uri);
+		err_prefix(&why, code, "%s: ", s->uri);
 		finish(s->of, code, STR(""), &why);
 		return;
 	}

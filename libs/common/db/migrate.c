@@ -59,7 +59,7 @@ static enum code apply(struct db *db, const struct db_migration *m, struct err *
 	enum code c = db_simple(db, m->sql, err);
 
 	if (c)
-		return err_prefix(err, c, "migration %s", m->name);
+		return err_prefix(err, c, "migration %s: ", m->name);
 	checksum(m->sql, &sum);
 	return db_exec(db, &REMEMBER, NULL, err, db_text(m->name), db_str(buf_str(&sum)));
 }

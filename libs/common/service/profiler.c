@@ -80,7 +80,7 @@ enum code profiler_start(const struct service *service, struct service_context *
 	enum code c = http_server_new(&o, &p->http, err);
 	if (c) {
 		profiler_stop(p);
-		return err_prefix(err, c, "profiler.port");
+		return err_prefix(err, c, "profiler.port: ");
 	}
 	*ret = p;
 	return OK;

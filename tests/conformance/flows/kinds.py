@@ -1,5 +1,6 @@
 """Every kind of node that flytekit registers: workflows of test_kinds.py."""
 import datetime
+import time
 import typing
 from dataclasses import dataclass
 from enum import Enum
@@ -171,6 +172,30 @@ def plans(n: int) -> int:
     return add(a=add(a=a, b=c), b=d)
 
 
+@workflow
+def two_plans(n: int) -> Tuple[int, int]:
+    return fixed_plan(n=branches_plan(n=n))
+
+
+@task
+def wait_long(n: int) -> int:
+    time.sleep(600)
+    return n
+
+
+@workflow
+def long_wait(n: int) -> int:
+    return wait_long(n=n)
+
+
+long_plan = LaunchPlan.get_or_create(long_wait, "kinds.long_plan")
+
+
+@workflow
+def long_child(n: int) -> int:
+    return long_plan(n=n)
+
+
 # Arrays.
 
 @workflow
@@ -229,7 +254,24 @@ def dynamics(n: int) -> int:
     return add(a=total(xs=fan_out(n=n)), b=all_kinds(n=n))
 
 
+@workflow
+def dynamic_sum(n: int) -> int:
+    return total(xs=fan_out(n=n))
+
+
 # Failure nodes.
+
+@task
+def break_down(n: int) -> int:
+    if n > 0:
+        raise ValueError(f"broken on purpose: {n}")
+    return n
+
+
+@workflow(on_failure=clean_up)
+def breaks(n: int) -> int:
+    return break_down(n=n)
+
 
 @workflow(on_failure=clean_up)
 def fragile(n: int) -> int:
