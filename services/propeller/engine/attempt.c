@@ -50,13 +50,17 @@ static void attempt_action(struct fold *f, uint32_t i)
 {
 	struct node *n = node_at(f, i);
 	const struct wf_node *wn = wf_node(f, i);
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 	struct attempt *a = arena_new_of(f->a, struct attempt);
 	struct values inputs;
 
 	if (!resolve_inputs(&r, wn, &inputs))
 		return;
-	a->node_id = wn->id;
+	const struct frame *frame = frame_of(f, i);
+	a->node_id = frame->array ? arena_printf(f->a, "n%u", i - frame->first) : wn->id;
+	a->is_item = frame->array;
+	a->item = frame->array ? i - frame->first : 0;
+	a->shares_inputs = frame->array && frame->array->spec->single_file;
 	a->node_unique_id = node_unique_id(f, i);
 	a->unique_name = attempt_name(f, i, n->attempt);
 	a->attempt = n->attempt;
@@ -65,8 +69,8 @@ static void attempt_action(struct fold *f, uint32_t i)
 	a->command = f->x->command;
 	a->inputs = values_clone(f->a, &inputs);
 	a->n_inputs = inputs.n;
-	a->inputs_uri = path_inputs(f->a, node_dir(f, i));
-	a->output_prefix = path_attempt(f->a, node_dir(f, i), n->attempt);
+	a->inputs_uri = path_inputs(f->a, a->shares_inputs ? frame->array->dir : node_dir(f, i));
+	a->output_prefix = node_output_dir(f, i);
 	a->raw_output_prefix = raw_prefix(f, i, n->attempt);
 	a->checkpoint_prefix = checkpoints(f, a->raw_output_prefix);
 	a->prev_checkpoint_prefix = n->attempt ? checkpoints(f, raw_prefix(f, i, n->attempt - 1)) : "";
@@ -140,7 +144,7 @@ static void start_first(struct fold *f, uint32_t i, const struct resolving *reso
 
 static void attempt_first(struct fold *f, uint32_t i)
 {
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 	struct values inputs;
 
 	if (!resolve_inputs(&r, wf_node(f, i), &inputs))
@@ -153,7 +157,7 @@ static void attempt_first(struct fold *f, uint32_t i)
 
 static void start_again(struct fold *f, uint32_t i)
 {
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 	struct values inputs;
 	int64_t sleep_us = 0;
 

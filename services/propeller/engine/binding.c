@@ -297,6 +297,11 @@ bool resolve_inputs(struct resolving *r, const struct wf_node *wn, struct values
 {
 	struct value_ref *at = arena_array(r->a, struct value_ref, wn->n_bindings);
 
+	if (r->frame->array) {
+		array_inputs(r->frame->array, r->item, r->a, ret);
+		r->composed = true; /* of what the array holds */
+		return true;
+	}
 	for (uint32_t i = 0; i < wn->n_bindings; i++) {
 		if (!resolve_expr(r, &wn->bindings[i].expr, &at[i])) {
 			r->error = arena_printf(r->a,

@@ -87,23 +87,20 @@ static void begin(struct fold *f, uint32_t i)
 static void read_done(struct fold *f, uint32_t i, const AlulaValuesRead *in)
 {
 	bool read = in->result_case == ALULA_VALUES_READ_RESULT_LITERALS;
-	size_t n = read ? in->literals->n_literals : 0;
-	struct value_ref *at = arena_array(f->a, struct value_ref, n);
+	struct values inputs;
 
 	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
 		node_set_inputs_uri(f, i, node_fail(f, i, in->error, false));
 	if (!read)
 		return;
 	node_at(f, i)->run->reading = false;
-	for (size_t k = 0; k < n; k++)
-		at[k] = (struct value_ref){.var = in->literals->literals[k]->key,
-					   .literal = in->literals->literals[k]->value};
-	take_case(f, i, &(struct values){at, n});
+	values_of_map(f->a, in->literals, &inputs);
+	take_case(f, i, &inputs);
 }
 
 static void pending(struct fold *f, uint32_t i)
 {
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 	struct values inputs;
 
 	if (node_at(f, i)->run->reading && resolve_inputs(&r, wf_node(f, i), &inputs))

@@ -189,6 +189,7 @@ static void fold_end(struct fold *f)
 {
 	struct execution *x = f->x;
 
+	arrays_settle(f);
 	execution_account(f->e, x);
 	if (!f->changed)
 		return;
@@ -291,6 +292,8 @@ static void pending_node(struct fold *f, uint32_t i)
 	const struct node *n = node_at(f, i);
 	const struct kind *kind = node_kind(f, i);
 
+	if (!n)
+		return;
 	if (kind->stop_again && node_ended_badly(n))
 		kind->stop_again(f, i);
 	if (n->run && kind->pending)

@@ -76,6 +76,9 @@ struct attempt {
 	const struct value_ref *inputs;
 	size_t n_inputs;
 	const char *inputs_uri, *output_prefix, *raw_output_prefix, *checkpoint_prefix, *prev_checkpoint_prefix;
+	bool is_item; /* of an array node: the task is told its number, `item`, by FLYTE_K8S_ARRAY_INDEX */
+	uint32_t item;
+	bool shares_inputs; /* inputs_uri is the whole array's and there already: not to be written */
 	int64_t timeout_us; /* from its start on; 0 for none. The engine sets a timer too; this is for who runs it */
 };
 

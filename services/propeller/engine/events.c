@@ -35,6 +35,38 @@ static void set_parent(struct fold *f, uint32_t i, EventNodeExecutionEvent *n)
 	n->is_in_dynamic_chain = frame->dynamic;
 }
 
+/* ---- of items ---- */
+
+static void note_task(struct fold *f, uint32_t i, const EventTaskExecutionEvent *t)
+{
+	struct frame *frame = frame_of(f, i);
+
+	array_note(f, frame, i - frame->first, t);
+}
+
+/* A launched execution has no task: its node's phases are told. */
+static void note_item(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase)
+{
+	static const unsigned char PHASES[] = {
+		[CORE_NODE_EXECUTION_PHASE_QUEUED] = CORE_TASK_EXECUTION_PHASE_QUEUED,
+		[CORE_NODE_EXECUTION_PHASE_RUNNING] = CORE_TASK_EXECUTION_PHASE_RUNNING,
+		[CORE_NODE_EXECUTION_PHASE_SUCCEEDED] = CORE_TASK_EXECUTION_PHASE_SUCCEEDED,
+		[CORE_NODE_EXECUTION_PHASE_FAILED] = CORE_TASK_EXECUTION_PHASE_FAILED,
+		[CORE_NODE_EXECUTION_PHASE_TIMED_OUT] = CORE_TASK_EXECUTION_PHASE_FAILED,
+		[CORE_NODE_EXECUTION_PHASE_ABORTED] = CORE_TASK_EXECUTION_PHASE_ABORTED,
+	};
+
+	f->changed = true;
+	if (wf_node(f, i)->kind == KIND_TASK || phase >= ARRAY_SIZE(PHASES))
+		return;
+	EventTaskExecutionEvent *t = pb_new(f->a, EVENT_TASK_EXECUTION_EVENT_DESC);
+	t->phase = (CoreTaskExecutionPhase)PHASES[phase];
+	t->retry_attempt = node_at(f, i)->attempt;
+	note_task(f, i, t);
+}
+
+/* ---- of nodes, tasks, workflows ---- */
+
 EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase)
 {
 	struct both {
@@ -49,6 +81,10 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_NODE;
 	both->event.node = n;
 	*n = (EventNodeExecutionEvent)EVENT_NODE_EXECUTION_EVENT_INIT;
+	if (frame_of(f, i)->array) {
+		note_item(f, i, phase);
+		return n;
+	}
 	n->id = event_id(f, i);
 	n->producer_id = (char *)PRODUCER;
 	n->phase = phase;
@@ -115,8 +151,39 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	t->task_type = wn->task->template->type;
 	t->metadata = &both->metadata;
 	t->event_version = 1;
-	add(f, &both->event);
+	if (frame_of(f, i)->array)
+		note_task(f, i, t);
+	else
+		add(f, &both->event);
 	return t;
+}
+
+EventTaskExecutionEvent *event_array(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
+{
+	AlulaExecutionEvent *e = pb_new(f->a, ALULA_EXECUTION_EVENT_DESC);
+	EventTaskExecutionEvent *t = pb_new(f->a, EVENT_TASK_EXECUTION_EVENT_DESC);
+
+	e->event_case = ALULA_EXECUTION_EVENT_EVENT_TASK;
+	e->task = t;
+	t->parent_node_execution_id = event_id(f, i);
+	t->phase = phase;
+	t->producer_id = (char *)PRODUCER;
+	t->occurred_at = t->reported_at = f->now;
+	t->task_type = "container_array";
+	t->metadata = pb_new(f->a, EVENT_TASK_EXECUTION_METADATA_DESC);
+	t->metadata->plugin_identifier = "k8s-array";
+	t->event_version = 1;
+	add(f, e);
+	return t;
+}
+
+void values_of_map(struct arena *a, const CoreLiteralMap *m, struct values *ret)
+{
+	struct value_ref *at = arena_array(a, struct value_ref, m->n_literals);
+
+	for (size_t i = 0; i < m->n_literals; i++)
+		at[i] = (struct value_ref){.var = m->literals[i]->key, .literal = m->literals[i]->value};
+	*ret = (struct values){at, m->n_literals};
 }
 
 EventWorkflowExecutionEvent *event_workflow(struct fold *f, CoreWorkflowExecutionPhase phase)

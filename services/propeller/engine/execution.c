@@ -63,6 +63,7 @@ void execution_free(struct engine *e, struct execution *x)
 	vec_free(&x->ready);
 	vec_free(&x->held);
 	vec_free(&x->gates);
+	vec_free(&x->arrays);
 	vec_free(&x->orphans);
 	gate_free_signals(e, x);
 	map_free(x->children);
@@ -141,7 +142,7 @@ void execution_accept(struct fold *f, const AlulaAccepted *in, bool aborted)
 	if (!aborted)
 		x->closure = in->unreadable ? NULL : closure_of(f->e, in->command->start);
 	const CoreExecutionError *error = aborted ? NULL : why_unreadable(f, in);
-	struct frame *top = frame_new(f->e, x, aborted || error ? NULL : &x->closure->workflows[0], NULL, NO_NODE);
+	struct frame *top = frame_new(f->e, x, aborted || error ? NULL : &x->closure->workflows[0], NULL, NO_NODE, 0);
 	top->dir = path_execution(x->arena, f->e->options.metadata_prefix, x->command->id);
 	if (aborted) {
 		execution_abort(f);
@@ -243,10 +244,11 @@ static bool is_due(const struct fold *f, uint32_t i)
 {
 	const struct frame *frame = frame_find(f->x, i);
 
-	if (!frame || (frame->phase == FRAME_HANDLING && i - frame->first < frame->wf->first_of_failure))
+	if (!frame || frame->array ||
+	    (frame->phase == FRAME_HANDLING && i - frame->first < frame->wf->first_of_failure))
 		return false;
 	const struct node *n = &frame->nodes[i - frame->first];
-	return n->phase == NODE_WAITING || (n->run && n->run->waiting);
+	return n->phase == NODE_WAITING || (n->run && (n->run->waiting || n->run->feeding));
 }
 
 static void begin_one(struct fold *f)
@@ -257,7 +259,9 @@ static void begin_one(struct fold *f)
 
 	if (!is_due(f, i))
 		return;
-	if (!was_held && node_kind(f, i)->limited && !node_at(f, i)->skip && is_full(x))
+	const struct node *n = node_at(f, i);
+	bool feeding = n->run && n->run->feeding;
+	if (!was_held && node_kind(f, i)->limited && !feeding && !n->skip && is_full(x))
 		vec_push(&x->held, i);
 	else
 		node_begin(f, i);
@@ -270,7 +274,7 @@ void execution_run(struct fold *f)
 	if (x->going_on)
 		return;
 	while (has_work(x)) {
-		if (f->record->n_events >= (size_t)f->e->options.record_events) {
+		if (f->record->n_events + f->n_notes >= (size_t)f->e->options.record_events) {
 			x->going_on = true;
 			action_new(f, ACTION_CONTINUE, 0);
 			return;

@@ -14,7 +14,7 @@ static void account(struct engine *e, struct frame *frame)
 {
 	size_t error = frame->error_arena ? arena_used(frame->error_arena) : 0;
 	size_t own = frame->arena ? arena_used(frame->arena) : 0;
-	size_t bytes = sizeof *frame + frame->n * sizeof *frame->nodes + error + own;
+	size_t bytes = sizeof *frame + (frame->wf ? frame->n : 0) * sizeof *frame->nodes + error + own;
 
 	e->bytes += bytes - frame->bytes;
 	frame->bytes = bytes;
@@ -30,10 +30,11 @@ static void fill_nodes(struct frame *frame)
 	}
 }
 
-struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *wf, struct frame *parent, uint32_t node)
+struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *wf, struct frame *parent, uint32_t node,
+			uint32_t size)
 {
-	uint32_t n = wf ? wf->n_nodes : 0;
-	struct frame *frame = x_calloc(1, sizeof *frame + n * sizeof *frame->nodes);
+	uint32_t n = wf ? wf->n_nodes : size;
+	struct frame *frame = x_calloc(1, sizeof *frame + (wf ? n : 0) * sizeof *frame->nodes);
 
 	frame->wf = wf;
 	frame->parent = parent;
@@ -55,7 +56,9 @@ struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *
 
 void frame_free(struct engine *e, struct frame *frame)
 {
-	for (uint32_t i = 0; i < frame->n; i++) {
+	if (frame->array)
+		array_free(e, frame->array);
+	for (uint32_t i = 0; frame->wf && i < frame->n; i++) {
 		struct run *r = frame->nodes[i].run;
 		outputs_drop(e, frame->nodes[i].outputs);
 		if (r)
@@ -91,7 +94,8 @@ static void remember_orphans(struct fold *f, const struct frame *frame)
 
 void frame_drop(struct fold *f, struct frame *frame)
 {
-	remember_orphans(f, frame);
+	if (!frame->array)
+		remember_orphans(f, frame);
 	forget(f->x, frame);
 	vec_push(&f->e->unused_frames, frame);
 }
@@ -144,7 +148,7 @@ bool frame_begin(struct fold *f, uint32_t i, struct workflow *wf, const struct v
 				  "workflows nest deeper than %d, or have more nodes than can be counted", MAX_DEPTH);
 		return false;
 	}
-	struct frame *frame = frame_new(f->e, f->x, wf, parent, i);
+	struct frame *frame = frame_new(f->e, f->x, wf, parent, i, 0);
 	frame->dir = arena_strdup(frame->arena, node_output_dir(f, i));
 	frame->unique_id = arena_strdup(frame->arena, node_unique_id(f, i));
 	frame->retry_group = arena_printf(frame->arena, "%u", n->attempt);
@@ -231,6 +235,8 @@ static void failed(struct fold *f, struct frame *frame)
 		return;
 	}
 	struct node *n = node_at(f, frame->node);
+	if (frame->array)
+		array_stopped(f, frame);
 	n->run->frame = NULL;
 	frame_drop(f, frame);
 	node_kind(f, frame->node)->frame_failed(f, frame->node, frame->error, frame->timed_out);
@@ -243,6 +249,8 @@ static void swept(struct fold *f, struct frame *frame)
 		failed(f, frame);
 		return;
 	}
+	if (frame->array)
+		array_stopped(f, frame);
 	node_at(f, frame->node)->run->frame = NULL;
 	frame_drop(f, frame);
 	if (frame->then == THEN_TRY_AGAIN)
@@ -259,8 +267,10 @@ void frame_sweep_one(struct fold *f)
 		swept(f, frame);
 		return;
 	}
-	const struct node *n = &frame->nodes[frame->sweep];
-	if (n->run && n->run->frame)
+	const struct node *n = node_at(f, frame->first + frame->sweep);
+	if (!n)
+		frame->sweep++;
+	else if (n->run && n->run->frame)
 		frame_stop(f, n->run->frame, frame->reason, THEN_ABORT);
 	else
 		node_abort(f, frame->first + frame->sweep++, frame->reason);
@@ -288,7 +298,7 @@ static const char *outputs_uri(struct fold *f, uint32_t end)
 
 const char *frame_store(struct fold *f, struct frame *frame)
 {
-	struct resolving r = {.a = f->a, .frame = frame};
+	struct resolving r = resolving_of(f, frame->first + END_NODE);
 	struct action *a = action_new(f, ACTION_STORE_OUTPUTS, frame->first + END_NODE);
 	struct values values = {0};
 
@@ -308,7 +318,7 @@ void frame_stored(struct fold *f, struct frame *frame, const AlulaOutputsStored 
 	if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_ERROR) {
 		node_fail(f, end, in->error, false);
 	} else if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_OUTPUTS) {
-		struct resolving r = {.a = f->a, .frame = frame};
+		struct resolving r = resolving_of(f, frame->first + END_NODE);
 		struct values values = {0};
 		resolve_inputs(&r, &frame->wf->nodes[END_NODE], &values);
 		struct outputs *outputs = frame->parent ? outputs_of_values(f->e, &values) : NULL;

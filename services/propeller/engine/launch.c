@@ -103,7 +103,7 @@ static void again(struct fold *f, uint32_t i)
 /* Whoever launches knows what was launched before, and tells. */
 static void pending(struct fold *f, uint32_t i)
 {
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 	struct values inputs;
 
 	if (resolve_inputs(&r, wf_node(f, i), &inputs))

@@ -11,6 +11,7 @@ static const struct kind *const KINDS[N_KINDS] = {
 	[KIND_SUBWORKFLOW] = &KIND_OF_SUBWORKFLOW,
 	[KIND_LAUNCH_PLAN] = &KIND_OF_LAUNCH_PLAN,
 	[KIND_GATE] = &KIND_OF_GATE,
+	[KIND_ARRAY] = &KIND_OF_ARRAY,
 };
 
 const struct kind *node_kind(const struct fold *f, uint32_t i)
@@ -23,7 +24,7 @@ const struct kind *node_kind(const struct fold *f, uint32_t i)
 static uint32_t parent_of(const struct fold *f, uint32_t i)
 {
 	const struct frame *frame = frame_of(f, i);
-	uint32_t parent = frame->wf->nodes[i - frame->first].parent;
+	uint32_t parent = wf_node(f, i)->parent;
 
 	return parent == NO_NODE ? NO_NODE : frame->first + parent;
 }
@@ -36,8 +37,9 @@ const char *node_unique_id(const struct fold *f, uint32_t i)
 
 	if (!frame->parent)
 		return wn->event_id.node_id;
+	const char *id = frame->array ? arena_printf(f->a, "n%u", i - frame->first) : wn->id;
 	const char *parts[] = {parent == NO_NODE ? frame->unique_id : node_unique_id(f, parent),
-			       parent == NO_NODE ? frame->retry_group : "0", wn->id};
+			       parent == NO_NODE ? frame->retry_group : "0", id};
 	return flyte_unique_id(f->a, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
 }
 
@@ -47,6 +49,8 @@ const char *node_dir(struct fold *f, uint32_t i)
 	const char *id = wf_node(f, i)->id;
 	uint32_t parent = parent_of(f, i);
 
+	if (frame->array)
+		return path_item(f->a, frame->array->dir, i - frame->first, node_at(f, i)->attempt);
 	if (parent != NO_NODE)
 		return path_inner_node(f->a, node_output_dir(f, parent), id);
 	return frame->parent ? path_inner_node(f->a, frame->dir, id) : path_node(f->a, frame->dir, id);
@@ -54,6 +58,10 @@ const char *node_dir(struct fold *f, uint32_t i)
 
 const char *node_output_dir(struct fold *f, uint32_t i)
 {
+	const struct frame *frame = frame_of(f, i);
+
+	if (frame->array)
+		return path_item(f->a, frame->dir, i - frame->first, node_at(f, i)->attempt);
 	return path_attempt(f->a, node_dir(f, i), node_at(f, i)->attempt);
 }
 
@@ -65,7 +73,7 @@ struct run *node_run(struct fold *f, uint32_t i)
 
 	n->run = x_calloc(1, sizeof *n->run);
 	n->run->taken = NO_NODE;
-	n->run->counted = node_kind(f, i)->limited;
+	n->run->counted = node_kind(f, i)->limited && !frame_of(f, i)->array;
 	n->phase = NODE_RUNNING;
 	f->x->running += n->run->counted;
 	f->e->bytes += sizeof *n->run;
@@ -94,8 +102,8 @@ struct node *node_running(const struct fold *f, uint32_t i)
 
 	if (f->x->done || !frame || !frame_is_alive(frame))
 		return NULL;
-	struct node *n = &frame->nodes[i - frame->first];
-	return n->run ? n : NULL;
+	struct node *n = node_at(f, i);
+	return n && n->run ? n : NULL;
 }
 
 /* ---- inputs ---- */
@@ -128,7 +136,7 @@ void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event,
 
 bool node_inputs(struct fold *f, uint32_t i, struct values *ret)
 {
-	struct resolving r = {.a = f->a, .frame = frame_of(f, i)};
+	struct resolving r = resolving_of(f, i);
 
 	if (resolve_inputs(&r, wf_node(f, i), ret))
 		return true;
@@ -210,9 +218,16 @@ void node_pass_over(struct fold *f, uint32_t i)
 
 void node_succeed(struct fold *f, uint32_t i, const EventNodeExecutionEvent *event, struct outputs *outputs)
 {
+	struct frame *frame = frame_of(f, i);
 	struct node *n = node_at(f, i);
 	uint32_t parent = parent_of(f, i);
 
+	if (frame->array) {
+		node_drop_run(f, n);
+		n->phase = NODE_SUCCEEDED;
+		array_item_done(f, frame, i - frame->first, outputs);
+		return;
+	}
 	if (n->users)
 		n->outputs = outputs;
 	else
@@ -246,6 +261,12 @@ EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecuti
 
 	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	event->error = (CoreExecutionError *)error;
+	if (frame->array) {
+		node_drop_run(f, node_at(f, i));
+		node_at(f, i)->phase = timed_out ? NODE_TIMED_OUT : NODE_FAILED;
+		array_item_failed(f, frame, i - frame->first, error, timed_out);
+		return event;
+	}
 	end(f, i, timed_out ? NODE_TIMED_OUT : NODE_FAILED);
 	if (parent != NO_NODE) {
 		branch_child_failed(f, parent, error, timed_out);
@@ -276,6 +297,8 @@ void node_abort(struct fold *f, uint32_t i, const char *reason)
 	event->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "NodeAborted", "%s", reason);
 	node_drop_run(f, n);
 	n->phase = NODE_ABORTED;
+	if (frame_of(f, i)->array)
+		array_item_over(f, frame_of(f, i), i - frame_of(f, i)->first, NODE_ABORTED);
 }
 
 void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent *from)
@@ -317,7 +340,11 @@ static void begin_again(struct fold *f, uint32_t i)
 
 void node_begin(struct fold *f, uint32_t i)
 {
-	if (node_at(f, i)->run)
+	const struct run *r = node_at(f, i)->run;
+
+	if (r && r->feeding)
+		array_feed(f, i);
+	else if (r)
 		begin_again(f, i);
 	else if (node_at(f, i)->skip)
 		skip(f, i);

@@ -132,17 +132,23 @@ struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *
 	return o;
 }
 
+struct outputs *outputs_at(struct engine *e, const char *uri)
+{
+	struct outputs *o = outputs_new(e, 0, NULL);
+
+	o->arena = arena_new(ARENA_BYTES);
+	o->uri = arena_strdup(o->arena, uri);
+	account(e, o);
+	return o;
+}
+
 struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in)
 {
 	if (in->result_case == ALULA_CHILD_FINISHED_RESULT_OUTPUTS)
 		return of_map(f->e, in->outputs, "", true);
-	struct outputs *o = outputs_new(f->e, 0, NULL);
-	if (in->result_case != ALULA_CHILD_FINISHED_RESULT_OUTPUTS_URI)
-		return o;
-	o->arena = arena_new(ARENA_BYTES);
-	o->uri = arena_strdup(o->arena, in->outputs_uri);
-	account(f->e, o);
-	return o;
+	if (in->result_case == ALULA_CHILD_FINISHED_RESULT_OUTPUTS_URI)
+		return outputs_at(f->e, in->outputs_uri);
+	return outputs_new(f->e, 0, NULL);
 }
 
 struct outputs *outputs_ref(struct outputs *o)

@@ -17,6 +17,11 @@ const char *path_inner_node(struct arena *a, const char *outer, const char *node
 	return arena_printf(a, "%s/%s", outer, node_id);
 }
 
+const char *path_item(struct arena *a, const char *array, uint32_t item, uint32_t attempt)
+{
+	return arena_printf(a, "%s/%u/%u", array, item, attempt);
+}
+
 const char *path_inputs(struct arena *a, const char *node)
 {
 	return arena_printf(a, "%s/inputs.pb", node);

@@ -13,6 +13,8 @@ const char *path_execution(struct arena *a, const char *prefix, const CoreWorkfl
 const char *path_node(struct arena *a, const char *execution, const char *node_id);
 /* "<output directory of the node around it>/<node id>" */
 const char *path_inner_node(struct arena *a, const char *outer, const char *node_id);
+/* "<array node's directory>/<item>/<attempt>" */
+const char *path_item(struct arena *a, const char *array, uint32_t item, uint32_t attempt);
 /* "<node>/inputs.pb" */
 const char *path_inputs(struct arena *a, const char *node);
 /* "<node>/<attempt>" */

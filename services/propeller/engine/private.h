@@ -50,6 +50,7 @@ struct run {
 	bool waiting;                                      /* for its turn to try again */
 	bool storing;                                      /* its outputs are being put together */
 	bool reading;                                      /* its inputs are being read */
+	bool feeding;                                      /* an array that begins its next item when it is its turn */
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -82,7 +83,29 @@ enum frame_then {
 
 /* A workflow that runs inside the execution: the first frame is the execution's own, each other one belongs to a node.
  * Its nodes have consecutive numbers in the execution, which are never used again. */
+/* The items of an array node. */
+struct array {
+	const struct wf_array *spec;
+	struct values inputs; /* of the whole array; in the frame's arena, or held by the node's sources */
+	const char *dir;      /* the array node's own */
+	uint32_t size, next;  /* items before `next` have begun */
+	uint32_t running, done, failed;
+	uint32_t version; /* of its task execution's phase */
+	bool over;        /* no item begins any more */
+	bool closed;      /* its last event is told */
+	bool touched;     /* in this step */
+	uint8_t *phases;  /* enum node_phase, by item */
+	uint8_t **given;  /* a length and a packed AttemptOutputs, by item; NULL: nobody gave anything yet */
+	size_t given_bytes, bytes;
+	struct u64map *nodes;              /* item -> struct node: those that run, and those that ended in this step */
+	VEC(uint32_t) ended;               /* in this step */
+	EventExternalResourceInfo **notes; /* what happened to items in this step; in its arena */
+	const EventTaskExecutionEvent **sources; /* where each note came from */
+	size_t n_notes, n_sources;
+};
+
 struct frame {
+	struct array *array;  /* its nodes are items of an array; it has no `wf`; NULL: not so */
 	struct workflow *wf;  /* NULL: it could not be read */
 	struct frame *parent; /* NULL: the top */
 	uint32_t node;        /* of the parent's frame; global */
@@ -122,9 +145,10 @@ struct execution {
 	VEC(struct closure *) dynamic; /* that tasks gave: actions may borrow from them, so they stay */
 	VEC(struct orphan) orphans;
 	VEC(struct known_signal) signals;
-	VEC(uint32_t) gates;  /* that wait for a signal */
-	struct map *children; /* name of an execution -> number of the node that waits for it, + 1; NULL: none */
-	struct arena *arena;  /* the command and all that lives as long as the execution */
+	VEC(struct frame *) arrays; /* that this step touched */
+	VEC(uint32_t) gates;        /* that wait for a signal */
+	struct map *children;       /* name of an execution -> number of the node that waits for it, + 1; NULL: none */
+	struct arena *arena;        /* the command and all that lives as long as the execution */
 	const AlulaCommand *command;
 	VEC(struct frame *) frames; /* by the numbers of their nodes; the first one is the top */
 	VEC(struct frame *) ending; /* the last one is being swept */
@@ -170,6 +194,7 @@ struct fold {
 	int64_t now_us;
 	PbTimestamp *now;
 	bool changed;
+	size_t n_notes; /* of items of arrays: as good as events */
 };
 
 struct resolving;
@@ -203,7 +228,7 @@ struct kind {
 };
 
 extern const struct kind KIND_OF_START, KIND_OF_END, KIND_OF_TASK, KIND_OF_BRANCH, KIND_OF_SUBWORKFLOW,
-	KIND_OF_LAUNCH_PLAN, KIND_OF_GATE;
+	KIND_OF_LAUNCH_PLAN, KIND_OF_GATE, KIND_OF_ARRAY;
 
 const struct kind *node_kind(const struct fold *f, uint32_t i);
 
@@ -224,8 +249,8 @@ void execution_done(struct fold *f, CoreWorkflowExecutionPhase phase);
 void execution_succeed(struct fold *f, const EventNodeExecutionEvent *end);
 
 /* frame.c */
-struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *wf, struct frame *parent,
-			uint32_t node);
+struct frame *frame_new(struct engine *e, struct execution *x, struct workflow *wf, struct frame *parent, uint32_t node,
+			uint32_t size);
 void frame_free(struct engine *e, struct frame *frame);
 /* The record of this step may still refer to it: it goes at the next one. */
 void frame_drop(struct fold *f, struct frame *frame);
@@ -286,6 +311,23 @@ struct node *node_running(const struct fold *f, uint32_t i);
 void gate_signal(struct fold *f, const AlulaSetSignal *in);
 void gate_free_signals(struct engine *e, struct execution *x);
 
+/* array.c */
+void array_free(struct engine *e, struct array *a);
+/* NULL unless the item runs. */
+struct node *array_node(const struct array *a, uint32_t item);
+void array_inputs(const struct array *a, uint32_t item, struct arena *arena, struct values *ret);
+/* Begin one item more. */
+void array_feed(struct fold *f, uint32_t i);
+void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventTaskExecutionEvent *t);
+void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum node_phase phase);
+/* Takes `outputs`. */
+void array_item_done(struct fold *f, struct frame *frame, uint32_t item, struct outputs *outputs);
+void array_item_failed(struct fold *f, struct frame *frame, uint32_t item, const CoreExecutionError *error,
+		       bool timed_out);
+/* All its items have been stopped. */
+void array_stopped(struct fold *f, struct frame *frame);
+void arrays_settle(struct fold *f);
+
 /* launch.c */
 void launch_started(struct fold *f, const AlulaChildStarted *in);
 void launch_finished(struct fold *f, const AlulaChildFinished *in);
@@ -338,8 +380,11 @@ void leaf_done_sleeping(struct fold *f, uint32_t i);
 EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase);
 void event_signal(struct fold *f, const char *id, CoreLiteralType *type);
 EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase);
+/* Of an array's one task execution. */
+EventTaskExecutionEvent *event_array(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase);
 EventWorkflowExecutionEvent *event_workflow(struct fold *f, CoreWorkflowExecutionPhase phase);
 CoreLiteralMap *literal_map_of(struct arena *a, const CoreLiteral *const *items, const char *const *keys, size_t n);
+void values_of_map(struct arena *a, const CoreLiteralMap *m, struct values *ret);
 /* NULL unless all of them are there. */
 CoreLiteralMap *values_inline(struct arena *a, const struct values *v);
 CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind, const char *code, const char *fmt, ...)
@@ -349,6 +394,8 @@ CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind,
 struct outputs *outputs_new(struct engine *e, size_t n, struct outputs *owner);
 struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemptOutputs *in);
 struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in);
+/* Whatever lies there. */
+struct outputs *outputs_at(struct engine *e, const char *uri);
 struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *start);
 /* Copied. */
 struct outputs *outputs_of_values(struct engine *e, const struct values *v);
@@ -366,6 +413,7 @@ const struct value_ref *values_clone(struct arena *a, const struct values *v);
 struct resolving {
 	struct arena *a;
 	const struct frame *frame;
+	uint32_t item;          /* in a frame of an array */
 	struct outputs *source; /* whose literal the last one was, or NULL */
 	bool composed;          /* the last one was put together in `a` */
 	const char *error;
@@ -389,14 +437,21 @@ static inline struct node *node_at(const struct fold *f, uint32_t i)
 {
 	struct frame *frame = frame_of(f, i);
 
-	return &frame->nodes[i - frame->first];
+	return frame->array ? array_node(frame->array, i - frame->first) : &frame->nodes[i - frame->first];
 }
 
 static inline const struct wf_node *wf_node(const struct fold *f, uint32_t i)
 {
 	const struct frame *frame = frame_of(f, i);
 
-	return &frame->wf->nodes[i - frame->first];
+	return frame->array ? &frame->array->spec->item : &frame->wf->nodes[i - frame->first];
+}
+
+static inline struct resolving resolving_of(const struct fold *f, uint32_t i)
+{
+	const struct frame *frame = frame_of(f, i);
+
+	return (struct resolving){.a = f->a, .frame = frame, .item = i - frame->first};
 }
 
 static inline bool node_ended_badly(const struct node *n)

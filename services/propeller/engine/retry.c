@@ -30,7 +30,7 @@ static void try_again(struct fold *f, uint32_t i)
 {
 	struct run *r = node_at(f, i)->run;
 
-	if (node_kind(f, i)->limited && !r->counted) {
+	if (node_kind(f, i)->limited && !r->counted && !frame_of(f, i)->array) {
 		r->waiting = true;
 		vec_push(&f->x->ready, i);
 		return;

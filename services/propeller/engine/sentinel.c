@@ -47,7 +47,7 @@ static bool outputs_are_used(const struct fold *f, const struct frame *frame)
 static void begin_end(struct fold *f, uint32_t i)
 {
 	struct frame *frame = frame_of(f, i);
-	struct resolving r = {.a = f->a, .frame = frame};
+	struct resolving r = resolving_of(f, i);
 	struct values outputs;
 
 	if (!resolve_inputs(&r, wf_node(f, i), &outputs)) {

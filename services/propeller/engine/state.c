@@ -27,9 +27,9 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 
 static void add_run(struct buf *b, const struct run *r)
 {
-	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d %u %u ", (long long)r->dispatched_us,
+	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d%d %u %u ", (long long)r->dispatched_us,
 		   (long long)r->attempt_due_us, (long long)r->node_due_us, (long long)r->sleep_due_us, r->started,
-		   r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->taken,
+		   r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->feeding, r->taken,
 		   r->frame ? r->frame->first + 1 : 0);
 	buf_add(b, r->started_packed, r->started_len);
 }
@@ -45,6 +45,17 @@ static void add_node(struct buf *b, const struct node *n)
 		add_values(b, n->outputs->at, n->outputs->n);
 }
 
+static void add_array(struct buf *b, const struct array *a)
+{
+	buf_printf(b, " array %u %u %u %u %u %u %d %zu ", a->size, a->next, a->running, a->done, a->failed, a->version,
+		   a->over, a->given_bytes);
+	buf_add(b, a->phases, a->size);
+	add_values(b, a->inputs.at, a->inputs.n);
+	for (uint32_t i = 0; i < a->next; i++)
+		if (array_node(a, i))
+			add_node(b, array_node(a, i));
+}
+
 static void add_frame(struct buf *b, const struct frame *frame)
 {
 	buf_printf(b, "\nframe %u %u of %u: %d %d %u %d %d %s %s %s %s", frame->first, frame->n, frame->node,
@@ -53,7 +64,9 @@ static void add_frame(struct buf *b, const struct frame *frame)
 		   frame->reason ? frame->reason : "");
 	if (frame->error)
 		add_message(b, frame->error);
-	for (uint32_t i = 0; i < frame->n; i++)
+	if (frame->array)
+		add_array(b, frame->array);
+	for (uint32_t i = 0; frame->wf && i < frame->n; i++)
 		add_node(b, &frame->nodes[i]);
 }
 

@@ -250,11 +250,7 @@ static void fill_gate(struct building *b, uint32_t i)
 	b->w->nodes[i].gate = pb_clone(b->nodes[i]->gate_node, b->w->arena);
 }
 
-static void fill_array(struct building *b, uint32_t i)
-{
-	making_fail(b->making, "NotYetImplementedError", "node [%s]: array nodes are not supported yet",
-		    b->nodes[i]->id);
-}
+static void fill_array(struct building *b, uint32_t i);
 
 static void (*const FILL[])(struct building *b, uint32_t i) = {
 	[CORE_NODE_TARGET_TASK_NODE] = fill_task,     [CORE_NODE_TARGET_WORKFLOW_NODE] = fill_workflow,
@@ -273,6 +269,54 @@ static void fill_node(struct building *b, uint32_t i)
 		FILL[n->target_case](b, i);
 	else
 		making_fail(b->making, "BadSpecificationError", "node [%s] has no target", n->id);
+}
+
+/* ---- arrays ---- */
+
+static const char *const *copy_names(struct arena *a, char *const *names, size_t n)
+{
+	const char **copy = arena_array(a, const char *, n);
+
+	for (size_t i = 0; i < n; i++)
+		copy[i] = arena_strdup(a, names[i]);
+	return copy;
+}
+
+/* The node of the items is in no graph: a workflow of its own serves to fill it. */
+static void fill_item(struct building *b, const CoreNode *n, struct wf_node *ret)
+{
+	struct workflow w = {.arena = b->w->arena, .nodes = ret, .n_nodes = 1};
+	struct building one = {.making = b->making, .w = &w, .nodes = &n};
+
+	ret->parent = NO_NODE;
+	fill_node(&one, 0);
+	ret->n_users = 1;
+	if (!b->making->c->error && ret->kind != KIND_TASK && ret->kind != KIND_LAUNCH_PLAN)
+		making_fail(b->making, "BadSpecificationError",
+			    "node [%s]: the items of an array can only be tasks or launch plans", n->id);
+}
+
+static void fill_array(struct building *b, uint32_t i)
+{
+	const CoreArrayNode *n = b->nodes[i]->array_node;
+	struct wf_array *a = arena_new_of(b->w->arena, struct wf_array);
+
+	b->w->nodes[i].kind = KIND_ARRAY;
+	b->w->nodes[i].array = a;
+	if (!n->node) {
+		making_fail(b->making, "BadSpecificationError", "node [%s] has no node for its items", b->nodes[i]->id);
+		return;
+	}
+	fill_item(b, n->node, &a->item);
+	a->bound = copy_names(b->w->arena, n->bound_inputs, n->n_bound_inputs);
+	a->n_bound = n->n_bound_inputs;
+	a->parallelism =
+		n->parallelism_option_case == CORE_ARRAY_NODE_PARALLELISM_OPTION_PARALLELISM ? n->parallelism : 0;
+	a->min_is_set = n->success_criteria_case == CORE_ARRAY_NODE_SUCCESS_CRITERIA_MIN_SUCCESSES;
+	a->ratio_is_set = n->success_criteria_case == CORE_ARRAY_NODE_SUCCESS_CRITERIA_MIN_SUCCESS_RATIO;
+	a->min_successes = a->min_is_set ? n->min_successes : 0;
+	a->min_success_ratio = a->ratio_is_set ? n->min_success_ratio : 0;
+	a->single_file = n->data_mode == CORE_ARRAY_NODE_DATA_MODE_SINGLE_INPUT_FILE;
 }
 
 static void fill_sentinel(struct workflow *w, uint32_t i, enum node_kind kind, const char *id)

@@ -16,6 +16,7 @@ enum node_kind {
 	KIND_SUBWORKFLOW,
 	KIND_LAUNCH_PLAN,
 	KIND_GATE,
+	KIND_ARRAY,
 	N_KINDS,
 };
 
@@ -79,6 +80,7 @@ struct wf_node {
 		struct workflow *workflow; /* of a KIND_SUBWORKFLOW */
 		const CoreIdentifier *launch_plan;
 		const CoreGateNode *gate;
+		const struct wf_array *array;
 	};
 	const struct binding *bindings;
 	uint32_t n_bindings;
@@ -90,6 +92,18 @@ struct wf_node {
 	int64_t attempt_timeout_us, node_timeout_us; /* 0: none of its own */
 	signed char interruptible;                   /* -1: not said */
 	bool looked_into; /* its outputs are needed here, not only by those who run attempts */
+};
+
+/* An array node: what runs for each item, and how. */
+struct wf_array {
+	struct wf_node item;      /* a task or a launch plan, without bindings */
+	const char *const *bound; /* inputs that every item gets whole */
+	size_t n_bound;
+	uint32_t parallelism; /* 0: no bound */
+	uint32_t min_successes;
+	float min_success_ratio;
+	bool min_is_set, ratio_is_set;
+	bool single_file; /* all items read the array's own inputs.pb, and know their number */
 };
 
 struct workflow {

@@ -227,6 +227,29 @@ static inline CoreNode *node_of_launch_plan(struct arena *a, const char *id, con
 	return n;
 }
 
+/* Runs `item` for each item of its inputs. */
+static inline CoreNode *node_of_array(struct arena *a, const char *id, CoreNode *item)
+{
+	CoreNode *n = node_bare(a, id);
+
+	n->target_case = CORE_NODE_TARGET_ARRAY_NODE;
+	n->array_node = pb_new(a, CORE_ARRAY_NODE_DESC);
+	n->array_node->node = item;
+	n->array_node->data_mode = CORE_ARRAY_NODE_DATA_MODE_INDIVIDUAL_INPUT_FILES;
+	return n;
+}
+
+static inline CoreLiteral *int_list(struct arena *a, size_t n)
+{
+	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+
+	l->value_case = CORE_LITERAL_VALUE_COLLECTION;
+	l->collection = pb_new(a, CORE_LITERAL_COLLECTION_DESC);
+	for (size_t i = 0; i < n; i++)
+		*PB_ADD(a, l->collection->literals, l->collection->n_literals) = int_literal(a, (int64_t)i);
+	return l;
+}
+
 /* ---- gates ---- */
 
 static inline CoreNode *node_of_gate(struct arena *a, const char *id, int condition)

@@ -124,6 +124,32 @@ static inline CoreNode *random_child(struct sketch *s, size_t i)
 	return n;
 }
 
+static inline CoreNode *random_array(struct sketch *s, size_t i)
+{
+	struct world *w = s->w;
+	bool child = one_in(w, 4);
+	CoreNode *item = child ? node_of_launch_plan(w->a, "item", "plan")
+			       : node_of_task(w->a, "item", s->tasks[one_in(w, 2) ? 0 : 1]);
+	CoreNode *n = node_of_array(w->a, random_id(w, "a"), item);
+
+	if (one_in(w, 2))
+		node_retries(&s->wf, item, (uint32_t)below(w, 3));
+	if (one_in(w, 3))
+		item->metadata->timeout = pb_duration(w->a, (int64_t)(1 + below(w, 20)) * USEC_PER_SEC);
+	if (one_in(w, 3)) {
+		n->array_node->parallelism_option_case = CORE_ARRAY_NODE_PARALLELISM_OPTION_PARALLELISM;
+		n->array_node->parallelism = (uint32_t)below(w, 4);
+	}
+	if (one_in(w, 2)) {
+		n->array_node->success_criteria_case = CORE_ARRAY_NODE_SUCCESS_CRITERIA_MIN_SUCCESS_RATIO;
+		n->array_node->min_success_ratio = 0.4F;
+	}
+	if (one_in(w, 3))
+		n->array_node->data_mode = CORE_ARRAY_NODE_DATA_MODE_SINGLE_INPUT_FILE;
+	node_bind(&s->wf, n, "i0", list_of(w->a, random_binding(s, i), random_binding(s, i)));
+	return n;
+}
+
 static inline CoreNode *random_inner(struct sketch *s, size_t i)
 {
 	struct world *w = s->w;
@@ -160,11 +186,12 @@ static inline CoreNode *random_branch(struct sketch *s, size_t i, int nesting)
 static inline CoreNode *random_node(struct sketch *s, size_t i, int nesting)
 {
 	struct world *w = s->w;
-	size_t dice = w->n_nodes > MAX_NODES || s->depth + nesting >= 5 ? 9 : below(w, 12);
+	size_t dice = w->n_nodes > MAX_NODES || s->depth + nesting >= 5 ? 9 : below(w, 13);
 	CoreNode *n = dice == 0   ? random_inner(s, i)
 		      : dice == 1 ? random_branch(s, i, nesting)
 		      : dice == 2 ? random_gate(s, i)
 		      : dice == 3 ? random_child(s, i)
+		      : dice == 4 ? random_array(s, i)
 				  : random_task(s, i);
 
 	for (size_t k = below(w, 3); i > 0 && k > 0; k--)

@@ -361,7 +361,7 @@ static void test_cannot_run(void **state)
 
 	n->target_case = CORE_NODE_TARGET_ARRAY_NODE;
 	n->array_node = pb_new(r->a, CORE_ARRAY_NODE_DESC);
-#define UNSUPPORTED "{SYSTEM NotYetImplementedError: node [n0]: array nodes are not supported yet}"
+#define UNSUPPORTED "{SYSTEM BadSpecificationError: node [n0] has no node for its items}"
 	assert_events(r, accepted(&r->w, 1), "W FAILING " UNSUPPORTED "\nW FAILED " UNSUPPORTED);
 	assert_true(r->step.record->last);
 }

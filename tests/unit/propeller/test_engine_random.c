@@ -114,7 +114,7 @@ static void check_upstream(struct world *w, const struct place *p)
 }
 
 /* What happened in all worlds, by target and phase of nodes: nothing that should happen may stay away. */
-static size_t seen[16][16];
+static size_t seen[16][16], seen_items[16];
 
 static int kind_of(const CoreNode *n)
 {
@@ -131,7 +131,7 @@ static void count_seen(const CoreNode *n, unsigned phase)
 
 static bool is_limited(const CoreNode *n)
 {
-	return n && n->target_case == CORE_NODE_TARGET_TASK_NODE;
+	return n && (n->target_case == CORE_NODE_TARGET_TASK_NODE || n->target_case == CORE_NODE_TARGET_ARRAY_NODE);
 }
 
 static void check_node(struct world *w, const EventNodeExecutionEvent *e)
@@ -152,8 +152,32 @@ static void check_node(struct world *w, const EventNodeExecutionEvent *e)
 	count_seen(spec_of(w, p->spec_id), phase);
 }
 
+/* One task execution for the whole array; its items are external resources, each attempt one. */
+static void check_array(struct world *w, const EventTaskExecutionEvent *e)
+{
+	const char *key = arena_printf(w->scratch, "%s array", e->parent_node_execution_id->node_id);
+	unsigned before = phase_of(w, key), phase = (unsigned)e->phase;
+
+	check(w, e->retry_attempt == 0 && phase < ARRAY_SIZE(TASK_BEFORE));
+	check(w, (TASK_BEFORE[phase] & BIT(before)) || (before == TASK(RUNNING) && phase == TASK(RUNNING)));
+	set_phase(w, key, phase);
+	for (size_t i = 0; i < e->metadata->n_external_resources; i++) {
+		const EventExternalResourceInfo *info = e->metadata->external_resources[i];
+		bool queued = info->phase == CORE_TASK_EXECUTION_PHASE_QUEUED;
+		before = phase_of(w, info->external_id);
+		check(w, (TASK_BEFORE[info->phase] & BIT(before)) || (queued && before == TASK(QUEUED)) ||
+				 (!before && info->retry_attempt)); /* a child that is launched again */
+		set_phase(w, info->external_id, (unsigned)info->phase);
+		seen_items[info->phase]++;
+	}
+}
+
 static void check_task(struct world *w, const EventTaskExecutionEvent *e)
 {
+	if (strcmp(e->metadata->plugin_identifier, "k8s-array") == 0) {
+		check_array(w, e);
+		return;
+	}
 	const char *node = e->parent_node_execution_id->node_id;
 	const char *key = arena_printf(w->scratch, "%s %u", node, e->retry_attempt);
 	unsigned before = phase_of(w, key), phase = (unsigned)e->phase;
@@ -397,6 +421,8 @@ static void test_random_workflows(void **state)
 	/* The world is neither too kind nor too cruel. */
 	for (size_t i = 0; i < 3; i++)
 		assert_true(ends[i] > SEEDS / 30);
+	print_message("items: %zu succeeded, %zu failed, %zu aborted\n", seen_items[TASK(SUCCEEDED)],
+		      seen_items[TASK(FAILED)], seen_items[TASK(ABORTED)]);
 	static const struct {
 		int target;
 		const char *name;
@@ -407,6 +433,7 @@ static void test_random_workflows(void **state)
 		{CORE_NODE_TARGET_BRANCH_NODE, "branch"},
 		{CORE_NODE_TARGET_GATE_NODE, "gate"},
 		{1, "launch plan"},
+		{CORE_NODE_TARGET_ARRAY_NODE, "array"},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++) {
 		const size_t *n = seen[KINDS[i].target];

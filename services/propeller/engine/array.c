@@ -1,0 +1,640 @@
+/* Array nodes: the same task or launch plan for each item of a list. What waits or is over is a few bytes an item; what
+ * runs is a node like any other, by the number of its item. Items have no events of their own: they are external
+ * resources in the events of the array's one task execution.
+ * Source: flytepropeller controller/nodes/array (v1.16.8, event version 0). */
+#include "engine/private.h"
+#include "flyte/ids.h"
+#include "pb/pb.h"
+
+enum { MAX_ITEMS = 10 * 1000 * 1000, ERROR_CHARS = 10000 };
+
+#define USER_ERROR    CORE_EXECUTION_ERROR_ERROR_KIND_USER
+#define UNKNOWN_ERROR CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN
+
+/* ---- life ---- */
+
+static void account(struct engine *e, struct array *a)
+{
+	size_t bytes = sizeof *a + a->size * (sizeof *a->phases + (a->given ? sizeof *a->given : 0)) + a->given_bytes +
+		       a->running * (sizeof(struct node) + 48);
+
+	e->bytes += bytes - a->bytes;
+	a->bytes = bytes;
+}
+
+static struct array *array_new(const struct wf_array *spec, const struct values *inputs, uint32_t size)
+{
+	struct array *a = x_calloc(1, sizeof *a);
+
+	a->spec = spec;
+	a->inputs = *inputs;
+	a->size = size;
+	a->phases = x_calloc(size + 1, sizeof *a->phases);
+	a->nodes = u64map_new();
+	return a;
+}
+
+void array_free(struct engine *e, struct array *a)
+{
+	size_t it = 0;
+	void *n;
+
+	while (u64map_next(a->nodes, &it, NULL, &n)) {
+		struct run *r = ((struct node *)n)->run;
+		if (r)
+			e->bytes -= sizeof *r + r->started_len;
+		free(r);
+		free(n);
+	}
+	for (uint32_t i = 0; a->given && i < a->size; i++)
+		free(a->given[i]);
+	e->bytes -= a->bytes;
+	u64map_free(a->nodes);
+	free(a->given);
+	free(a->phases);
+	free(a);
+}
+
+struct node *array_node(const struct array *a, uint32_t item)
+{
+	return u64map_get(a->nodes, item);
+}
+
+/* ---- inputs ---- */
+
+static bool is_bound(const struct wf_array *spec, const char *var)
+{
+	for (size_t i = 0; i < spec->n_bound; i++)
+		if (strcmp(spec->bound[i], var) == 0)
+			return true;
+	return false;
+}
+
+static const CoreLiteralCollection *list_of(const struct wf_array *spec, const struct value_ref *v)
+{
+	bool list = v->literal && v->literal->value_case == CORE_LITERAL_VALUE_COLLECTION;
+
+	return list && !is_bound(spec, v->var) ? v->literal->collection : NULL;
+}
+
+void array_inputs(const struct array *a, uint32_t item, struct arena *arena, struct values *ret)
+{
+	struct value_ref *at = arena_array(arena, struct value_ref, a->inputs.n);
+
+	for (size_t i = 0; i < a->inputs.n; i++) {
+		const CoreLiteralCollection *list = list_of(a->spec, &a->inputs.at[i]);
+		at[i] = a->inputs.at[i];
+		if (list)
+			at[i] = (struct value_ref){.var = at[i].var, .literal = list->literals[item]};
+	}
+	*ret = (struct values){at, a->inputs.n};
+}
+
+/* How many items there are; false with a text. */
+static bool measure(struct fold *f, const struct wf_array *spec, const struct values *inputs, uint32_t *ret,
+		    const char **ret_text)
+{
+	size_t size = SIZE_MAX, bound = 0;
+
+	for (size_t i = 0; i < inputs->n; i++) {
+		const CoreLiteralCollection *list = list_of(spec, &inputs->at[i]);
+		bound += is_bound(spec, inputs->at[i].var);
+		if (list && size != SIZE_MAX && size != list->n_literals) {
+			*ret_text =
+				arena_printf(f->a, "input arrays have different lengths: expecting '%zu' found '%zu'",
+					     size, list->n_literals);
+			return false;
+		}
+		size = list ? list->n_literals : size;
+	}
+	if (size == SIZE_MAX && bound == inputs->n)
+		size = 1;
+	*ret_text = size == SIZE_MAX ? "no input array provided" : "the input arrays are too long";
+	*ret = (uint32_t)size;
+	return size <= MAX_ITEMS;
+}
+
+/* ---- events ---- */
+
+static void touch(struct fold *f, struct frame *frame)
+{
+	if (!frame->array->touched)
+		vec_push(&f->x->arrays, frame);
+	frame->array->touched = true;
+}
+
+static const char *external_id(struct fold *f, const struct frame *frame, uint32_t item, uint32_t attempt)
+{
+	const char *parts[] = {f->x->command->id->name, frame->unique_id, frame->retry_group};
+	const char *name = flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
+
+	return arena_printf(f->a, "%s-n%u-%u", name, item, attempt);
+}
+
+void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventTaskExecutionEvent *t)
+{
+	struct array *a = frame->array;
+	EventExternalResourceInfo *info = pb_new(f->a, EVENT_EXTERNAL_RESOURCE_INFO_DESC);
+
+	info->external_id = (char *)external_id(f, frame, item, t->retry_attempt);
+	info->index = item;
+	info->retry_attempt = t->retry_attempt;
+	info->phase = t->phase;
+	touch(f, frame);
+	*PB_ADD(f->a, a->sources, a->n_sources) = t;
+	*PB_ADD(f->a, a->notes, a->n_notes) = info;
+	f->n_notes++;
+	f->changed = true;
+}
+
+/* What was added to the items' events after they were noted. */
+static void complete_notes(struct fold *f, struct array *a)
+{
+	for (size_t i = 0; i < a->n_notes; i++) {
+		const EventTaskExecutionEvent *t = a->sources[i];
+		EventExternalResourceInfo *info = a->notes[i];
+		info->custom_info = t->custom_info;
+		for (size_t k = 0; k < t->n_logs; k++) {
+			CoreTaskLog *log = arena_dup(f->a, t->logs[k], sizeof *log);
+			log->name = arena_printf(f->a, "%s-%u", log->name, info->index);
+			*PB_ADD(f->a, info->logs, info->n_logs) = log;
+		}
+	}
+}
+
+static void forget_notes(struct array *a)
+{
+	a->notes = NULL;
+	a->sources = NULL;
+	a->n_notes = a->n_sources = 0;
+}
+
+static EventTaskExecutionEvent *tell(struct fold *f, struct frame *frame, CoreTaskExecutionPhase phase)
+{
+	struct array *a = frame->array;
+	const struct task *task = a->spec->item.task;
+	EventTaskExecutionEvent *t = event_array(f, frame->node, phase);
+
+	complete_notes(f, a);
+	t->task_id = task ? task->template->id : NULL;
+	t->phase_version = a->version++;
+	t->metadata->generated_name = (char *)attempt_name(f, frame->node, 0);
+	t->metadata->external_resources = a->notes;
+	t->metadata->n_external_resources = a->n_notes;
+	forget_notes(a);
+	return t;
+}
+
+/* The step is over: what happened to items is told, and what is over is dropped. */
+void arrays_settle(struct fold *f)
+{
+	struct execution *x = f->x;
+
+	for (size_t i = 0; i < x->arrays.n; i++) {
+		struct frame *frame = x->arrays.at[i];
+		struct array *a = frame->array;
+		if (a->n_notes && !a->closed)
+			tell(f, frame, CORE_TASK_EXECUTION_PHASE_RUNNING);
+		forget_notes(a);
+		a->touched = false;
+		vec_each (uint32_t *, item, &a->ended)
+			free(u64map_remove(a->nodes, *item));
+		vec_free(&a->ended);
+		account(f->e, a);
+	}
+	vec_clear(&x->arrays);
+}
+
+/* ---- outputs ---- */
+
+static void keep(struct fold *f, struct array *a, uint32_t item, const struct outputs *o)
+{
+	AlulaAttemptOutputs given = ALULA_ATTEMPT_OUTPUTS_INIT;
+	const CoreLiteral **literals = arena_array(f->a, const CoreLiteral *, o ? o->n : 0);
+	const char **keys = arena_array(f->a, const char *, o ? o->n : 0);
+	size_t n = 0;
+
+	for (uint32_t i = 0; o && i < o->n; i++) {
+		literals[n] = o->at[i].literal;
+		keys[n] = o->at[i].var;
+		n += o->at[i].literal != NULL;
+		if (!o->at[i].literal && o->at[i].uri)
+			given.uri = (char *)o->at[i].uri;
+	}
+	if (o && o->uri)
+		given.uri = (char *)o->uri;
+	given.literals = literal_map_of(f->a, literals, keys, n);
+	struct str packed = pb_pack(&given, f->a);
+	if (!a->given)
+		a->given = x_calloc(a->size, sizeof *a->given);
+	a->given[item] = x_malloc(sizeof(uint32_t) + packed.len);
+	uint32_t len = (uint32_t)packed.len;
+	memcpy(a->given[item], &len, sizeof len);
+	memcpy(a->given[item] + sizeof len, packed.ptr, packed.len);
+	a->given_bytes += sizeof len + packed.len;
+}
+
+/* What the item gave under this name; nothing for one that failed. */
+static struct value_ref given(struct fold *f, const AlulaAttemptOutputs *o, const char *var)
+{
+	static const CoreVoid NOTHING = CORE_VOID_INIT;
+
+	for (size_t i = 0; o && i < (o->literals ? o->literals->n_literals : 0); i++)
+		if (strcmp(o->literals->literals[i]->key, var) == 0)
+			return (struct value_ref){.literal = o->literals->literals[i]->value};
+	if (o && *o->uri)
+		return (struct value_ref){.kind = VALUE_STORED, .uri = o->uri, .uri_var = var};
+	CoreLiteral *none = pb_new(f->a, CORE_LITERAL_DESC);
+	none->value_case = CORE_LITERAL_VALUE_SCALAR;
+	none->scalar = pb_new(f->a, CORE_SCALAR_DESC);
+	none->scalar->value_case = CORE_SCALAR_VALUE_NONE_TYPE;
+	none->scalar->none_type = (CoreVoid *)&NOTHING;
+	return (struct value_ref){.literal = none};
+}
+
+static const AlulaAttemptOutputs *given_by(struct fold *f, const struct array *a, uint32_t item)
+{
+	void *o;
+	uint32_t len;
+
+	if (!a->given || !a->given[item])
+		return NULL;
+	memcpy(&len, a->given[item], sizeof len);
+	struct str packed = {(const char *)a->given[item] + sizeof len, len};
+	return pb_unpack_own(ALULA_ATTEMPT_OUTPUTS_DESC, packed, f->a, &o, NULL) == OK ? o : NULL;
+}
+
+/* The names that a task's interface tells, or else those that the first item used. */
+static size_t names(struct fold *f, const struct array *a, const char ***ret)
+{
+	const struct task *task = a->spec->item.task;
+	const CoreTypedInterface *i = task ? task->template->interface : NULL;
+	const AlulaAttemptOutputs *first = task || a->size == 0 ? NULL : given_by(f, a, 0);
+	size_t n = i && i->outputs            ? i->outputs->n_variables
+		   : first && first->literals ? first->literals->n_literals
+					      : 0;
+
+	*ret = arena_array(f->a, const char *, n);
+	for (size_t k = 0; k < n; k++)
+		(*ret)[k] = task ? i->outputs->variables[k]->key : first->literals->literals[k]->key;
+	return n;
+}
+
+static struct value_ref list_value(struct fold *f, const char *var, const struct value_ref *items, size_t n)
+{
+	const CoreLiteral **literals = arena_array(f->a, const CoreLiteral *, n);
+
+	for (size_t i = 0; i < n; i++) {
+		literals[i] = items[i].literal;
+		if (!items[i].literal)
+			return (struct value_ref){.var = var, .kind = VALUE_COLLECTION, .items = items, .n_items = n};
+	}
+	return (struct value_ref){.var = var, .literal = literal_of_items(f->a, false, literals, NULL, n)};
+}
+
+static void gather(struct fold *f, const struct array *a, struct values *ret)
+{
+	const char **vars;
+	size_t n = names(f, a, &vars);
+	struct value_ref *at = arena_array(f->a, struct value_ref, n),
+			 **items = arena_array(f->a, struct value_ref *, n);
+
+	for (size_t k = 0; k < n; k++)
+		items[k] = arena_array(f->a, struct value_ref, a->size);
+	for (uint32_t i = 0; i < a->size; i++) {
+		const AlulaAttemptOutputs *o = given_by(f, a, i);
+		for (size_t k = 0; k < n; k++)
+			items[k][i] = given(f, o, vars[k]);
+	}
+	for (size_t k = 0; k < n; k++)
+		at[k] = list_value(f, vars[k], items[k], a->size);
+	*ret = (struct values){at, n};
+}
+
+static const char *outputs_uri(struct fold *f, uint32_t i)
+{
+	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
+}
+
+/* ---- the array's end ---- */
+
+static void finish(struct fold *f, uint32_t i, CoreLiteralMap *map, const char *uri, struct outputs *outputs)
+{
+	struct frame *frame = node_at(f, i)->run->frame;
+	frame->array->closed = true;
+	EventTaskExecutionEvent *t = tell(f, frame, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
+
+	if (uri) {
+		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
+		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
+		t->output_uri = event->output_uri = (char *)uri;
+	} else {
+		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+		t->output_data = event->output_data = map;
+	}
+	node_at(f, i)->run->frame = NULL;
+	frame_drop(f, frame);
+	node_succeed(f, i, event, outputs);
+}
+
+static void store(struct fold *f, uint32_t i, const char *uri, const struct values *values)
+{
+	struct action *action = action_new(f, ACTION_STORE_OUTPUTS, i);
+
+	node_at(f, i)->run->storing = true;
+	f->changed = true;
+	action->uri = uri;
+	action->values = values_clone(f->a, values);
+	action->n_values = values->n;
+}
+
+static void succeed(struct fold *f, uint32_t i)
+{
+	struct array *a = node_at(f, i)->run->frame->array;
+	struct values values;
+
+	a->over = true;
+	gather(f, a, &values);
+	CoreLiteralMap *map = values_inline(f->a, &values);
+	if (!map || pb_size(map) > f->e->options.inline_bytes)
+		store(f, i, outputs_uri(f, i), &values);
+	else
+		finish(f, i, map, NULL, node_at(f, i)->users ? outputs_of_values(f->e, &values) : NULL);
+}
+
+/* ---- items ---- */
+
+static uint32_t min_successes(const struct array *a)
+{
+	double ratio = a->spec->min_success_ratio * a->size;
+
+	if (a->spec->ratio_is_set)
+		return (uint32_t)ratio + ((uint32_t)ratio < ratio);
+	return a->spec->min_is_set ? a->spec->min_successes : a->size;
+}
+
+static bool may_begin_more(const struct array *a)
+{
+	uint32_t parallelism = a->spec->parallelism ? a->spec->parallelism : UINT32_MAX;
+
+	return !a->over && a->next < a->size && a->running < parallelism;
+}
+
+static bool is_complete(const struct array *a)
+{
+	return !a->over && a->done + a->failed == a->size;
+}
+
+static void more(struct fold *f, uint32_t i)
+{
+	struct run *r = node_at(f, i)->run;
+
+	if (r->feeding || !(may_begin_more(r->frame->array) || is_complete(r->frame->array)))
+		return;
+	r->feeding = true;
+	vec_push(&f->x->ready, i);
+}
+
+void array_feed(struct fold *f, uint32_t i)
+{
+	struct run *r = node_at(f, i)->run;
+	struct frame *frame = r->frame;
+	struct array *a = frame->array;
+
+	r->feeding = false;
+	f->changed = true;
+	if (is_complete(a))
+		succeed(f, i);
+	if (!may_begin_more(a))
+		return;
+	touch(f, frame);
+	uint32_t item = a->next++;
+	struct node *n = x_calloc(1, sizeof *n);
+	n->users = 1;
+	u64map_put(a->nodes, item, n);
+	a->running++;
+	node_kind(f, frame->first + item)->begin(f, frame->first + item);
+	more(f, i);
+}
+
+/* Its node is needed until the step is over: whoever ended it still looks at it. */
+void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum node_phase phase)
+{
+	struct array *a = frame->array;
+
+	struct orphan o;
+	bool unsure = phase == NODE_ABORTED || phase == NODE_TIMED_OUT;
+	const struct kind *kind = node_kind(f, frame->first + item);
+
+	touch(f, frame);
+	if (unsure && kind->orphan && kind->orphan(f, frame->first + item, &o))
+		vec_push(&f->x->orphans, o);
+	a->phases[item] = (uint8_t)phase;
+	a->running--;
+	vec_push(&a->ended, item);
+}
+
+static void after_item(struct fold *f, struct frame *frame)
+{
+	struct array *a = frame->array;
+
+	if (a->over)
+		return;
+	if (a->size - a->failed < min_successes(a)) {
+		a->over = true;
+		frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
+	} else {
+		/* Its end comes when it is its turn: whoever ended the item still looks at it. */
+		more(f, frame->node);
+	}
+}
+
+void array_item_done(struct fold *f, struct frame *frame, uint32_t item, struct outputs *outputs)
+{
+	keep(f, frame->array, item, outputs);
+	outputs_drop(f->e, outputs);
+	array_item_over(f, frame, item, NODE_SUCCEEDED);
+	frame->array->done++;
+	after_item(f, frame);
+}
+
+void array_item_failed(struct fold *f, struct frame *frame, uint32_t item, const CoreExecutionError *error,
+		       bool timed_out)
+{
+	if (!frame->error)
+		frame_set_error(f, frame,
+				error_new(f->a, UNKNOWN_ERROR, "", "[%u]: %.*s\n", item, ERROR_CHARS, error->message),
+				false);
+	array_item_over(f, frame, item, timed_out ? NODE_TIMED_OUT : NODE_FAILED);
+	frame->array->failed++;
+	after_item(f, frame);
+}
+
+/* ---- begin ---- */
+
+static bool shares_inputs(const struct wf_array *spec)
+{
+	return spec->single_file && spec->item.task && spec->item.task->leaf == LEAF_EXECUTOR;
+}
+
+/* A short list of what is queued, as Flyte has it; a long one would say nothing that is news. */
+static void tell_queued(struct fold *f, struct frame *frame)
+{
+	EventTaskExecutionEvent *t = pb_new(f->a, EVENT_TASK_EXECUTION_EVENT_DESC);
+
+	t->phase = CORE_TASK_EXECUTION_PHASE_QUEUED;
+	for (uint32_t item = 0; frame->array->size <= 1000 && item < frame->array->size; item++)
+		array_note(f, frame, item, t);
+	f->n_notes = 0;
+	tell(f, frame, CORE_TASK_EXECUTION_PHASE_QUEUED);
+}
+
+static void start(struct fold *f, uint32_t i, const struct values *inputs, bool copy)
+{
+	const struct wf_array *spec = wf_node(f, i)->array;
+	const char *text;
+	uint32_t size;
+
+	if (!measure(f, spec, inputs, &size, &text) || f->x->next_node > UINT32_MAX - 1 - size) {
+		node_fail_at_once(f, i, USER_ERROR, "InvalidArrayLength", text);
+		return;
+	}
+	struct frame *frame = frame_new(f->e, f->x, NULL, frame_of(f, i), i, size);
+	frame->dir = arena_strdup(frame->arena, node_output_dir(f, i));
+	frame->unique_id = arena_strdup(frame->arena, node_unique_id(f, i));
+	frame->retry_group = arena_printf(frame->arena, "%u", node_at(f, i)->attempt);
+	frame->dynamic = frame->parent->dynamic;
+	struct values kept = {copy ? values_clone(frame->arena, inputs)
+				   : arena_dup(frame->arena, inputs->at, inputs->n * sizeof *inputs->at),
+			      inputs->n};
+	frame->array = array_new(spec, &kept, size);
+	frame->array->dir = arena_strdup(frame->arena, node_dir(f, i));
+	account(f->e, frame->array);
+	node_at(f, i)->run->frame = frame;
+	node_at(f, i)->run->started = true;
+	node_set_deadlines(f, i);
+	event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
+	tell_queued(f, frame);
+	node_timers(f, i);
+	if (size && shares_inputs(spec))
+		store(f, i, path_inputs(f->a, node_dir(f, i)), &frame->array->inputs);
+	else
+		more(f, i);
+}
+
+static void read_inputs(struct fold *f, uint32_t i, const struct values *inputs)
+{
+	struct action *a = action_new(f, ACTION_READ_VALUES, i);
+
+	node_at(f, i)->run->reading = true;
+	a->values = values_clone(f->a, inputs);
+	a->n_values = inputs->n;
+}
+
+static void begin(struct fold *f, uint32_t i)
+{
+	struct resolving r = resolving_of(f, i);
+	struct values inputs;
+
+	if (!resolve_inputs(&r, wf_node(f, i), &inputs)) {
+		node_fail_at_once(f, i, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, "BindingResolutionFailure", r.error);
+		return;
+	}
+	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
+	node_run(f, i);
+	if (values_inline(f->a, &inputs))
+		start(f, i, &inputs, r.composed);
+	else
+		read_inputs(f, i, &inputs);
+}
+
+static void read_done(struct fold *f, uint32_t i, const AlulaValuesRead *in)
+{
+	bool read = in->result_case == ALULA_VALUES_READ_RESULT_LITERALS;
+	struct values inputs;
+
+	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
+		node_set_inputs_uri(f, i, node_fail(f, i, in->error, false));
+	if (!read)
+		return;
+	values_of_map(f->a, in->literals, &inputs);
+	node_at(f, i)->run->reading = false;
+	start(f, i, &inputs, true);
+}
+
+/* The items' common file is there, or the outputs' are. */
+static void stored(struct fold *f, uint32_t i, const AlulaOutputsStored *in)
+{
+	struct run *r = node_at(f, i)->run;
+	struct frame *frame = r->frame;
+
+	if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_ERROR) {
+		frame_set_error(f, frame, in->error, false);
+		frame->array->over = true;
+		frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
+	} else if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_OUTPUTS) {
+		r->storing = false;
+		f->changed = true;
+		const char *uri = *in->outputs->uri ? in->outputs->uri : outputs_uri(f, i);
+		if (frame->array->over)
+			finish(f, i, NULL, uri, node_at(f, i)->users ? outputs_at(f->e, uri) : NULL);
+		else
+			more(f, i);
+	}
+}
+
+static void pending(struct fold *f, uint32_t i)
+{
+	const struct run *r = node_at(f, i)->run;
+	struct resolving res = resolving_of(f, i);
+	struct values values;
+
+	if (r->reading && resolve_inputs(&res, wf_node(f, i), &values))
+		read_inputs(f, i, &values);
+	if (r->storing && r->frame->array->over) {
+		gather(f, r->frame->array, &values);
+		store(f, i, outputs_uri(f, i), &values);
+	} else if (r->storing) {
+		store(f, i, path_inputs(f->a, node_dir(f, i)), &r->frame->array->inputs);
+	}
+	node_timers(f, i);
+}
+
+/* ---- the end by force ---- */
+
+void array_stopped(struct fold *f, struct frame *frame)
+{
+	bool failed = frame->then == THEN_FAIL;
+	EventTaskExecutionEvent *t =
+		tell(f, frame, failed ? CORE_TASK_EXECUTION_PHASE_FAILED : CORE_TASK_EXECUTION_PHASE_ABORTED);
+
+	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
+	t->error = failed ? (CoreExecutionError *)frame->error
+			  : error_new(f->a, UNKNOWN_ERROR, "Task Aborted", "%s", frame->reason);
+	frame->array->over = frame->array->closed = true;
+}
+
+static void frame_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out)
+{
+	(void)timed_out;
+	node_set_inputs_uri(f, i, node_fail(f, i, error, false));
+}
+
+static void describe(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event)
+{
+	(void)f;
+	(void)i;
+	event->is_array = true;
+}
+
+const struct kind KIND_OF_ARRAY = {
+	.limited = true,
+	.begin = begin,
+	.pending = pending,
+	.frame_failed = frame_failed,
+	.stored = stored,
+	.read = read_done,
+	.describe = describe,
+};
