@@ -30,12 +30,28 @@ static AlulaInput *spoil(struct world *w, struct str packed)
 	return in;
 }
 
+static AlulaInput *some_values(struct world *w, uint32_t node, uint32_t attempt)
+{
+	struct value_ref value = {.var = "c"};
+	struct action action = {
+		.execution = EXECUTION, .node = node, .attempt = attempt, .values = &value, .n_values = 1};
+
+	return values_read(w->a, T0, &action, 7);
+}
+
 static struct str some_input(struct world *w)
 {
 	uint32_t node = (uint32_t)(2 + below(w, 12)), attempt = (uint32_t)below(w, 2);
 	AlulaInput *in;
 
-	switch (below(w, 6)) {
+	switch (below(w, 10)) {
+	case 6: in = signal_set(w->a, EXECUTION, T0, "yes1", bool_literal(w->a, true)); break;
+	case 7: in = child_started(w->a, EXECUTION, T0, node, attempt); break;
+	case 8:
+		in = child_finished(w->a, EXECUTION, T0, arena_printf(w->a, "x7-l%u-0", node),
+				    CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED);
+		break;
+	case 9: in = some_values(w, node, attempt); break;
 	case 0: in = started(w->a, EXECUTION, T0, node, attempt); break;
 	case 1: in = go_on(w->a, EXECUTION, T0); break;
 	case 2:

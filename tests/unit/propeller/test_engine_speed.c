@@ -4,15 +4,22 @@
 
 enum { NODES = 60000 }; /* folded for each figure */
 
+static struct wf add_chain(struct wf *w, size_t n)
+{
+	struct arena *a = w->a;
+	CoreTaskTemplate *t = wf_task(w, "echo", 1, 1);
+
+	for (size_t i = 0; i < n; i++)
+		node_bind(w, wf_node_new(w, arena_printf(a, "n%zu", i), t), "i0",
+			  i ? promise(a, arena_printf(a, "n%zu", i - 1), "o0") : promise(a, "", "x"));
+	return *w;
+}
+
 static struct wf chain(struct arena *a, size_t n)
 {
 	struct wf w = wf_new(a);
-	CoreTaskTemplate *t = wf_task(&w, "echo", 1, 1);
 
-	for (size_t i = 0; i < n; i++)
-		node_bind(&w, wf_node_new(&w, arena_printf(a, "n%zu", i), t), "i0",
-			  i ? promise(a, arena_printf(a, "n%zu", i - 1), "o0") : promise(a, "", "x"));
-	return w;
+	return add_chain(&w, n);
 }
 
 static struct wf fan_out(struct arena *a, size_t n, const char *type)
@@ -22,6 +29,16 @@ static struct wf fan_out(struct arena *a, size_t n, const char *type)
 
 	for (size_t i = 0; i < n; i++)
 		node_bind(&w, wf_node_new(&w, arena_printf(a, "n%zu", i), t), "i0", promise(a, "", "x"));
+	return w;
+}
+
+/* A workflow whose one node is another one. */
+static struct wf inside(struct arena *a, struct wf (*make)(struct wf *inner, size_t n), size_t n)
+{
+	struct wf w = wf_new(a), inner = wf_inner(&w, "inner");
+
+	make(&inner, n);
+	node_bind(&w, node_add(&w, node_of_workflow(a, "n0", &inner)), "x", promise(a, "", "x"));
 	return w;
 }
 
@@ -56,7 +73,9 @@ static size_t run(struct engine *e, struct wf *w, int64_t execution, bool pack)
 static int64_t measure(const char *what, struct wf w, int record_events, bool pack)
 {
 	struct engine *e = engine_for_tests(record_events);
-	size_t n = w.template->n_nodes, rounds = NODES / n, bytes = 0;
+	bool nested = w.closure->n_sub_workflows > 0;
+	size_t n = nested ? w.closure->sub_workflows[0]->template_->n_nodes : w.template->n_nodes;
+	size_t rounds = NODES / n, bytes = 0;
 
 	run(e, &w, 1, false); /* keeps the workflow compiled */
 	int64_t start_us = time_mono_us();
@@ -81,6 +100,7 @@ static void test_time(void **state)
 	measure("chain", chain(a, 500), 10000, true);
 	measure("fan-out", fan_out(a, 6000, "echo"), 512, true);
 	assert_in_range(measure("chain", chain(a, 30000), 512, false), 0, chain_ns * 10);
+	assert_in_range(measure("chain in a sub-workflow", inside(a, add_chain, 500), 512, false), 0, chain_ns * 10);
 	assert_in_range(measure("fan-out", fan_out(a, 60000, "echo"), 512, false), 0, fan_out_ns * 10);
 }
 
