@@ -346,11 +346,8 @@ static bool attempt_orphan(struct fold *f, uint32_t i, struct orphan *ret)
 
 static void attempt_describe(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event)
 {
-	const CoreTaskTemplate *t = wf_node(f, i)->task->template;
 	const struct run *r = node_at(f, i)->run;
 
-	event->target_entity = t->id;
-	event->is_eager = t->metadata && t->metadata->is_eager;
 	event->is_dynamic = event->is_parent = r && r->dynamic;
 }
 

@@ -13,13 +13,24 @@ static AlulaExecutionEvent *add(struct fold *f, AlulaExecutionEvent *e)
 	return e;
 }
 
-static CoreNodeExecutionIdentifier *event_id(struct fold *f, uint32_t i)
+static void describe(const struct fold *f, uint32_t i, EventNodeExecutionEvent *event)
 {
-	if (!frame_of(f, i)->parent)
-		return (CoreNodeExecutionIdentifier *)&wf_node(f, i)->event_id;
+	const struct kind *kind = node_kind(f, i);
+
+	if (kind->describe)
+		kind->describe(f, i, event);
+}
+
+static CoreNodeExecutionIdentifier *inner_id(struct fold *f, uint32_t i)
+{
 	CoreNodeExecutionIdentifier *id = pb_new(f->a, CORE_NODE_EXECUTION_IDENTIFIER_DESC);
 	id->node_id = (char *)node_unique_id(f, i);
 	return id;
+}
+
+static CoreNodeExecutionIdentifier *event_id(struct fold *f, uint32_t i)
+{
+	return frame_of(f, i)->parent ? inner_id(f, i) : (CoreNodeExecutionIdentifier *)&wf_node(f, i)->event_id;
 }
 
 /* Of a node inside another one. */
@@ -73,29 +84,34 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 		AlulaExecutionEvent event;
 		EventNodeExecutionEvent node;
 	} *both = arena_alloc(f->a, sizeof *both);
+	const struct frame *frame = frame_of(f, i);
 	const struct wf_node *wn = wf_node(f, i);
 	EventNodeExecutionEvent *n = &both->node;
-	const struct kind *kind = node_kind(f, i);
 
 	both->event = (AlulaExecutionEvent)ALULA_EXECUTION_EVENT_INIT;
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_NODE;
 	both->event.node = n;
 	*n = (EventNodeExecutionEvent)EVENT_NODE_EXECUTION_EVENT_INIT;
-	if (frame_of(f, i)->array) {
+	if (frame->array) {
 		note_item(f, i, phase);
 		return n;
 	}
-	n->id = event_id(f, i);
+	n->id = frame->parent ? inner_id(f, i) : (CoreNodeExecutionIdentifier *)&wn->event_id;
 	n->producer_id = (char *)PRODUCER;
 	n->phase = phase;
 	n->occurred_at = n->reported_at = f->now;
 	n->spec_node_id = (char *)wn->id;
 	n->node_name = (char *)wn->name;
 	n->event_version = 1;
-	if (frame_of(f, i)->parent || wn->parent != NO_NODE)
+	if (wn->task) {
+		n->target_entity = wn->task->template->id;
+		n->is_eager = wn->task->template->metadata && wn->task->template->metadata->is_eager;
+	}
+	if (frame->parent || wn->parent != NO_NODE)
 		set_parent(f, i, n);
-	if (kind->describe)
-		kind->describe(f, i, n);
+	/* Of a task there is more to say only while it runs. */
+	if (!wn->task || frame->nodes[i - frame->first].run)
+		describe(f, i, n);
 	add(f, &both->event);
 	return n;
 }

@@ -242,7 +242,7 @@ static bool has_work(const struct execution *x)
 /* Its frame may be over, or only its failure node may run; it may be over itself, that waited for another attempt. */
 static bool is_due(const struct fold *f, uint32_t i)
 {
-	const struct frame *frame = frame_find(f->x, i);
+	const struct frame *frame = frame_of(f, i);
 
 	if (!frame || frame->array ||
 	    (frame->phase == FRAME_HANDLING && i - frame->first < frame->wf->first_of_failure))

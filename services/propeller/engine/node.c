@@ -146,10 +146,9 @@ bool node_inputs(struct fold *f, uint32_t i, struct values *ret)
 
 /* ---- the end of a node ---- */
 
-static void release_sources(struct fold *f, uint32_t i)
+static void release_sources(struct fold *f, struct frame *frame, uint32_t i)
 {
-	struct frame *frame = frame_of(f, i);
-	const struct edges *sources = &wf_node(f, i)->sources;
+	const struct edges *sources = &frame->wf->nodes[i - frame->first].sources;
 
 	for (uint32_t k = 0; k < sources->n; k++) {
 		struct node *source = &frame->nodes[frame->wf->edges[sources->first + k]];
@@ -164,10 +163,9 @@ void node_one_less(struct fold *f, uint32_t i)
 		vec_push(&f->x->ready, i);
 }
 
-static void tell_downstream(struct fold *f, uint32_t i, bool skip)
+static void tell_downstream(struct fold *f, struct frame *frame, uint32_t i, bool skip)
 {
-	struct frame *frame = frame_of(f, i);
-	const struct edges *down = &wf_node(f, i)->downstream;
+	const struct edges *down = &frame->wf->nodes[i - frame->first].downstream;
 
 	for (uint32_t k = 0; k < down->n; k++) {
 		uint32_t at = frame->wf->edges[down->first + k];
@@ -190,14 +188,15 @@ static void pass_over_cases(struct fold *f, uint32_t i)
 
 static void end(struct fold *f, uint32_t i, enum node_phase phase)
 {
-	struct node *n = node_at(f, i);
+	struct frame *frame = frame_of(f, i);
+	struct node *n = &frame->nodes[i - frame->first];
 
 	node_drop_run(f, n);
 	n->phase = (uint8_t)phase;
-	if (wf_node(f, i)->kind == KIND_BRANCH)
+	if (frame->wf->nodes[i - frame->first].kind == KIND_BRANCH)
 		pass_over_cases(f, i);
-	release_sources(f, i);
-	tell_downstream(f, i, phase != NODE_SUCCEEDED);
+	release_sources(f, frame, i);
+	tell_downstream(f, frame, i, phase != NODE_SUCCEEDED);
 }
 
 /* The failure node is over, and with it its frame. */
