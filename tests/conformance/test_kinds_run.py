@@ -101,3 +101,21 @@ def test_failure_node_runs(client):
     assert phase(execution) == "FAILED"
     assert "on purpose" in execution.closure.error.message
     assert nodes(execution)["fn0"].closure.phase == NodeExecutionPhase.SUCCEEDED
+
+
+def test_maps(client):
+    execution = client.succeed(registered(client, kinds.maps), {"n": 5, "xs": [1, 2, 3, 4]})
+    assert execution.outputs["o0"] == 20
+    assert execution.outputs["o1"] == [4, 16, 36, 64]
+    assert execution.outputs["o2"] == [10, 7, 8]
+    assert any(n.metadata.is_array for n in client.remote.client.list_node_executions(execution.id)[0])
+
+
+def test_a_map_over_nothing(client):
+    execution = client.succeed(registered(client, kinds.map_in_branch), {"n": 2, "xs": []})
+    assert execution.outputs["o0"] == []
+
+
+def test_an_array_of_launch_plans(client):
+    execution = client.succeed(registered(client, kinds.array_of_plans), {"xs": [1, 2, 3]})
+    assert execution.outputs["o0"] == [3, 6, 9]

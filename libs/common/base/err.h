@@ -41,8 +41,8 @@ struct err {
  * Invalid UTF-8 in the text is replaced by '?'. */
 enum code err_set(struct err *err, enum code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Put context before the text that `err` already has ("launch plan x: " before "not found"); the code stays. Returns err->code, or
- * `code` if err is NULL. */
+/* Put context before the text that `err` already has ("launch plan x: " before "not found"); the code stays. Returns
+ * err->code, or `code` if err is NULL. */
 enum code err_prefix(struct err *err, enum code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* "NOT_FOUND"; "CODE_<n>" for an unknown number (per thread, until the next unknown one). Static storage. */

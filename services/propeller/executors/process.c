@@ -70,6 +70,7 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->inputs = copy_inputs(r, a);
 	r->n_inputs = a->n_inputs;
 	r->timeout_us = a->timeout_us;
+	r->shares_inputs = a->shares_inputs;
 	r->dynamic = dynamic_of(r, a);
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;

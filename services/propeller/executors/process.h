@@ -19,7 +19,7 @@ struct run {
 	const struct value_ref *inputs; /* while WAITING */
 	size_t n_inputs;
 	int64_t timeout_us, started_us;
-	bool eager;
+	bool eager, shares_inputs; /* inputs_uri is there already, for several attempts */
 	struct task_spec spec;
 	struct futures_request dynamic; /* should it leave a workflow */
 	pid_t shim;

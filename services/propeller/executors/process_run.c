@@ -263,7 +263,7 @@ static void on_inputs(void *arg, enum code code, struct str literals, const stru
 		r->failure = *err;
 	else
 		code = finish_spec(r, literals, &r->failure);
-	if (code)
+	if (code || r->shares_inputs)
 		loop_post(r->x->host.loop, prepared, r);
 	else
 		store_write(r->x->host.store, r->inputs_uri, literals, on_inputs_written, r);

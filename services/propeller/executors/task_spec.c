@@ -134,6 +134,18 @@ static void env_flyte(struct env *e, const struct attempt *at)
 	env_set(e, "FLYTE_INTERNAL_TASK_VERSION", task->version);
 }
 
+/* Which item of its array it is. Source: flytepropeller nodes/array/execution_context.go. */
+static void env_array(struct env *e, const struct attempt *at)
+{
+	char item[16];
+
+	if (!at->is_item)
+		return;
+	snprintf(item, sizeof item, "%u", at->item);
+	env_set(e, "BATCH_JOB_ARRAY_INDEX_VAR_NAME", "FLYTE_K8S_ARRAY_INDEX");
+	env_set(e, "FLYTE_K8S_ARRAY_INDEX", item);
+}
+
 /* The directories of programs: those set for everything, then those of the image, then PATH. */
 static void env_path(struct env *e, const struct propeller_config *config, const char *image)
 {
@@ -161,6 +173,7 @@ static void make_env(const struct propeller_config *config, const struct attempt
 	for (size_t i = 0; i < container->n_env; i++)
 		env_set(&e, container->env[i]->key, container->env[i]->value);
 	env_flyte(&e, at);
+	env_array(&e, at);
 	env_set(&e, "FLYTE_PLATFORM_URL", config->platform_url);
 	env_set(&e, "FLYTE_PLATFORM_INSECURE", config->platform_insecure ? "true" : "false");
 	for (size_t i = 0; i < config->process_env.n; i++)
