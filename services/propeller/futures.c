@@ -90,8 +90,6 @@ static bool is_users(enum code code)
 
 static void answer(struct compiling *c, AlulaDynamicWorkflow *workflow, enum code code, const struct err *err)
 {
-	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
-
 	if (code && !is_users(code)) {
 		c->rq->fn(c->rq->arg, NULL, err);
 		return;
@@ -99,10 +97,10 @@ static void answer(struct compiling *c, AlulaDynamicWorkflow *workflow, enum cod
 	if (code) {
 		workflow->closure = NULL;
 		workflow->closure_uri = "";
-		error.code = "DynamicWorkflowBuildFailed";
-		error.message = (char *)err->text;
-		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER;
-		workflow->error = &error;
+		workflow->error = pb_new(c->arena, CORE_EXECUTION_ERROR_DESC);
+		workflow->error->code = "DynamicWorkflowBuildFailed";
+		workflow->error->message = (char *)err->text;
+		workflow->error->kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER;
 	}
 	c->rq->fn(c->rq->arg, workflow, NULL);
 }
