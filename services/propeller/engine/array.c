@@ -13,7 +13,7 @@ enum { MAX_ITEMS = 10 * 1000 * 1000, ERROR_CHARS = 10000 };
 
 /* ---- life ---- */
 
-static void account(struct engine *e, struct array *a)
+void array_account(struct engine *e, struct array *a)
 {
 	size_t bytes = sizeof *a + a->size * (sizeof *a->phases + (a->given ? sizeof *a->given : 0)) + a->given_bytes +
 		       a->running * (sizeof(struct node) + 48);
@@ -114,215 +114,18 @@ static bool measure(struct fold *f, const struct wf_array *spec, const struct va
 	return size <= MAX_ITEMS;
 }
 
-/* ---- events ---- */
-
-static void touch(struct fold *f, struct frame *frame)
-{
-	if (!frame->array->touched)
-		vec_push(&f->x->arrays, frame);
-	frame->array->touched = true;
-}
-
-static const char *external_id(struct fold *f, const struct frame *frame, uint32_t item, uint32_t attempt)
-{
-	const char *parts[] = {f->x->command->id->name, frame->unique_id, frame->retry_group};
-	const char *name = flyte_unique_id(f->a, parts, 3, TASK_UNIQUE_NAME_MAX, UNIQUE_ID_FNV32);
-
-	return arena_printf(f->a, "%s-n%u-%u", name, item, attempt);
-}
-
-void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventTaskExecutionEvent *t)
-{
-	struct array *a = frame->array;
-	EventExternalResourceInfo *info = pb_new(f->a, EVENT_EXTERNAL_RESOURCE_INFO_DESC);
-
-	info->external_id = (char *)external_id(f, frame, item, t->retry_attempt);
-	info->index = item;
-	info->retry_attempt = t->retry_attempt;
-	info->phase = t->phase;
-	touch(f, frame);
-	*PB_ADD(f->a, a->sources, a->n_sources) = t;
-	*PB_ADD(f->a, a->notes, a->n_notes) = info;
-	f->n_notes++;
-	f->changed = true;
-}
-
-/* What was added to the items' events after they were noted. */
-static void complete_notes(struct fold *f, struct array *a)
-{
-	for (size_t i = 0; i < a->n_notes; i++) {
-		const EventTaskExecutionEvent *t = a->sources[i];
-		EventExternalResourceInfo *info = a->notes[i];
-		info->custom_info = t->custom_info;
-		for (size_t k = 0; k < t->n_logs; k++) {
-			CoreTaskLog *log = arena_dup(f->a, t->logs[k], sizeof *log);
-			log->name = arena_printf(f->a, "%s-%u", log->name, info->index);
-			*PB_ADD(f->a, info->logs, info->n_logs) = log;
-		}
-	}
-}
-
-static void forget_notes(struct array *a)
-{
-	a->notes = NULL;
-	a->sources = NULL;
-	a->n_notes = a->n_sources = 0;
-}
-
-static EventTaskExecutionEvent *tell(struct fold *f, struct frame *frame, CoreTaskExecutionPhase phase)
-{
-	struct array *a = frame->array;
-	const struct task *task = a->spec->item.task;
-	EventTaskExecutionEvent *t = event_array(f, frame->node, phase);
-
-	complete_notes(f, a);
-	t->task_id = task ? task->template->id : NULL;
-	t->phase_version = a->version++;
-	t->metadata->generated_name = (char *)attempt_name(f, frame->node, 0);
-	t->metadata->external_resources = a->notes;
-	t->metadata->n_external_resources = a->n_notes;
-	forget_notes(a);
-	return t;
-}
-
-/* The step is over: what happened to items is told, and what is over is dropped. */
-void arrays_settle(struct fold *f)
-{
-	struct execution *x = f->x;
-
-	for (size_t i = 0; i < x->arrays.n; i++) {
-		struct frame *frame = x->arrays.at[i];
-		struct array *a = frame->array;
-		if (a->n_notes && !a->closed)
-			tell(f, frame, CORE_TASK_EXECUTION_PHASE_RUNNING);
-		forget_notes(a);
-		a->touched = false;
-		vec_each (uint32_t *, item, &a->ended)
-			free(u64map_remove(a->nodes, *item));
-		vec_free(&a->ended);
-		account(f->e, a);
-	}
-	vec_clear(&x->arrays);
-}
-
-/* ---- outputs ---- */
-
-static void keep(struct fold *f, struct array *a, uint32_t item, const struct outputs *o)
-{
-	AlulaAttemptOutputs given = ALULA_ATTEMPT_OUTPUTS_INIT;
-	const CoreLiteral **literals = arena_array(f->a, const CoreLiteral *, o ? o->n : 0);
-	const char **keys = arena_array(f->a, const char *, o ? o->n : 0);
-	size_t n = 0;
-
-	for (uint32_t i = 0; o && i < o->n; i++) {
-		literals[n] = o->at[i].literal;
-		keys[n] = o->at[i].var;
-		n += o->at[i].literal != NULL;
-		if (!o->at[i].literal && o->at[i].uri)
-			given.uri = (char *)o->at[i].uri;
-	}
-	if (o && o->uri)
-		given.uri = (char *)o->uri;
-	given.literals = literal_map_of(f->a, literals, keys, n);
-	struct str packed = pb_pack(&given, f->a);
-	if (!a->given)
-		a->given = x_calloc(a->size, sizeof *a->given);
-	a->given[item] = x_malloc(sizeof(uint32_t) + packed.len);
-	uint32_t len = (uint32_t)packed.len;
-	memcpy(a->given[item], &len, sizeof len);
-	memcpy(a->given[item] + sizeof len, packed.ptr, packed.len);
-	a->given_bytes += sizeof len + packed.len;
-}
-
-/* What the item gave under this name; nothing for one that failed. */
-static struct value_ref given(struct fold *f, const AlulaAttemptOutputs *o, const char *var)
-{
-	static const CoreVoid NOTHING = CORE_VOID_INIT;
-
-	for (size_t i = 0; o && i < (o->literals ? o->literals->n_literals : 0); i++)
-		if (strcmp(o->literals->literals[i]->key, var) == 0)
-			return (struct value_ref){.literal = o->literals->literals[i]->value};
-	if (o && *o->uri)
-		return (struct value_ref){.kind = VALUE_STORED, .uri = o->uri, .uri_var = var};
-	CoreLiteral *none = pb_new(f->a, CORE_LITERAL_DESC);
-	none->value_case = CORE_LITERAL_VALUE_SCALAR;
-	none->scalar = pb_new(f->a, CORE_SCALAR_DESC);
-	none->scalar->value_case = CORE_SCALAR_VALUE_NONE_TYPE;
-	none->scalar->none_type = (CoreVoid *)&NOTHING;
-	return (struct value_ref){.literal = none};
-}
-
-static const AlulaAttemptOutputs *given_by(struct fold *f, const struct array *a, uint32_t item)
-{
-	void *o;
-	uint32_t len;
-
-	if (!a->given || !a->given[item])
-		return NULL;
-	memcpy(&len, a->given[item], sizeof len);
-	struct str packed = {(const char *)a->given[item] + sizeof len, len};
-	return pb_unpack_own(ALULA_ATTEMPT_OUTPUTS_DESC, packed, f->a, &o, NULL) == OK ? o : NULL;
-}
-
-/* The names that a task's interface tells, or else those that the first item used. */
-static size_t names(struct fold *f, const struct array *a, const char ***ret)
-{
-	const struct task *task = a->spec->item.task;
-	const CoreTypedInterface *i = task ? task->template->interface : NULL;
-	const AlulaAttemptOutputs *first = task || a->size == 0 ? NULL : given_by(f, a, 0);
-	size_t n = i && i->outputs            ? i->outputs->n_variables
-		   : first && first->literals ? first->literals->n_literals
-					      : 0;
-
-	*ret = arena_array(f->a, const char *, n);
-	for (size_t k = 0; k < n; k++)
-		(*ret)[k] = task ? i->outputs->variables[k]->key : first->literals->literals[k]->key;
-	return n;
-}
-
-static struct value_ref list_value(struct fold *f, const char *var, const struct value_ref *items, size_t n)
-{
-	const CoreLiteral **literals = arena_array(f->a, const CoreLiteral *, n);
-
-	for (size_t i = 0; i < n; i++) {
-		literals[i] = items[i].literal;
-		if (!items[i].literal)
-			return (struct value_ref){.var = var, .kind = VALUE_COLLECTION, .items = items, .n_items = n};
-	}
-	return (struct value_ref){.var = var, .literal = literal_of_items(f->a, false, literals, NULL, n)};
-}
-
-static void gather(struct fold *f, const struct array *a, struct values *ret)
-{
-	const char **vars;
-	size_t n = names(f, a, &vars);
-	struct value_ref *at = arena_array(f->a, struct value_ref, n),
-			 **items = arena_array(f->a, struct value_ref *, n);
-
-	for (size_t k = 0; k < n; k++)
-		items[k] = arena_array(f->a, struct value_ref, a->size);
-	for (uint32_t i = 0; i < a->size; i++) {
-		const AlulaAttemptOutputs *o = given_by(f, a, i);
-		for (size_t k = 0; k < n; k++)
-			items[k][i] = given(f, o, vars[k]);
-	}
-	for (size_t k = 0; k < n; k++)
-		at[k] = list_value(f, vars[k], items[k], a->size);
-	*ret = (struct values){at, n};
-}
+/* ---- the array's end ---- */
 
 static const char *outputs_uri(struct fold *f, uint32_t i)
 {
 	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
 }
 
-/* ---- the array's end ---- */
-
 static void finish(struct fold *f, uint32_t i, CoreLiteralMap *map, const char *uri, struct outputs *outputs)
 {
 	struct frame *frame = node_at(f, i)->run->frame;
 	frame->array->closed = true;
-	EventTaskExecutionEvent *t = tell(f, frame, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+	EventTaskExecutionEvent *t = array_tell(f, frame, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
 	if (uri) {
@@ -356,7 +159,7 @@ static void succeed(struct fold *f, uint32_t i)
 	struct values values;
 
 	a->over = true;
-	gather(f, a, &values);
+	array_gather(f, a, &values);
 	CoreLiteralMap *map = values_inline(f->a, &values);
 	if (!map || pb_size(map) > f->e->options.inline_bytes)
 		store(f, i, outputs_uri(f, i), &values);
@@ -409,7 +212,7 @@ void array_feed(struct fold *f, uint32_t i)
 		succeed(f, i);
 	if (!may_begin_more(a))
 		return;
-	touch(f, frame);
+	array_touch(f, frame);
 	uint32_t item = a->next++;
 	struct node *n = x_calloc(1, sizeof *n);
 	n->users = 1;
@@ -428,7 +231,7 @@ void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum no
 	bool unsure = phase == NODE_ABORTED || phase == NODE_TIMED_OUT;
 	const struct kind *kind = node_kind(f, frame->first + item);
 
-	touch(f, frame);
+	array_touch(f, frame);
 	if (unsure && kind->orphan && kind->orphan(f, frame->first + item, &o))
 		vec_push(&f->x->orphans, o);
 	a->phases[item] = (uint8_t)phase;
@@ -453,7 +256,7 @@ static void after_item(struct fold *f, struct frame *frame)
 
 void array_item_done(struct fold *f, struct frame *frame, uint32_t item, struct outputs *outputs)
 {
-	keep(f, frame->array, item, outputs);
+	array_keep(f, frame->array, item, outputs);
 	outputs_drop(f->e, outputs);
 	array_item_over(f, frame, item, NODE_SUCCEEDED);
 	frame->array->done++;
@@ -488,7 +291,7 @@ static void tell_queued(struct fold *f, struct frame *frame)
 	for (uint32_t item = 0; frame->array->size <= 1000 && item < frame->array->size; item++)
 		array_note(f, frame, item, t);
 	f->n_notes = 0;
-	tell(f, frame, CORE_TASK_EXECUTION_PHASE_QUEUED);
+	array_tell(f, frame, CORE_TASK_EXECUTION_PHASE_QUEUED);
 }
 
 static void start(struct fold *f, uint32_t i, const struct values *inputs, bool copy)
@@ -511,7 +314,7 @@ static void start(struct fold *f, uint32_t i, const struct values *inputs, bool 
 			      inputs->n};
 	frame->array = array_new(spec, &kept, size);
 	frame->array->dir = arena_strdup(frame->arena, node_dir(f, i));
-	account(f->e, frame->array);
+	array_account(f->e, frame->array);
 	node_at(f, i)->run->frame = frame;
 	node_at(f, i)->run->started = true;
 	node_set_deadlines(f, i);
@@ -594,7 +397,7 @@ static void pending(struct fold *f, uint32_t i)
 	if (r->reading && resolve_inputs(&res, wf_node(f, i), &values))
 		read_inputs(f, i, &values);
 	if (r->storing && r->frame->array->over) {
-		gather(f, r->frame->array, &values);
+		array_gather(f, r->frame->array, &values);
 		store(f, i, outputs_uri(f, i), &values);
 	} else if (r->storing) {
 		store(f, i, path_inputs(f->a, node_dir(f, i)), &r->frame->array->inputs);
@@ -608,7 +411,7 @@ void array_stopped(struct fold *f, struct frame *frame)
 {
 	bool failed = frame->then == THEN_FAIL;
 	EventTaskExecutionEvent *t =
-		tell(f, frame, failed ? CORE_TASK_EXECUTION_PHASE_FAILED : CORE_TASK_EXECUTION_PHASE_ABORTED);
+		array_tell(f, frame, failed ? CORE_TASK_EXECUTION_PHASE_FAILED : CORE_TASK_EXECUTION_PHASE_ABORTED);
 
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	t->error = failed ? (CoreExecutionError *)frame->error

@@ -326,6 +326,17 @@ void array_item_failed(struct fold *f, struct frame *frame, uint32_t item, const
 		       bool timed_out);
 /* All its items have been stopped. */
 void array_stopped(struct fold *f, struct frame *frame);
+void array_account(struct engine *e, struct array *a);
+
+/* array_told.c */
+void array_touch(struct fold *f, struct frame *frame);
+/* The array's task execution, with what happened to items since the last time. */
+EventTaskExecutionEvent *array_tell(struct fold *f, struct frame *frame, CoreTaskExecutionPhase phase);
+/* What an item gave; copied. */
+void array_keep(struct fold *f, struct array *a, uint32_t item, const struct outputs *o);
+/* Lists of what they gave. */
+void array_gather(struct fold *f, const struct array *a, struct values *ret);
+/* The step is over: what happened to items is told, and what is over is dropped. */
 void arrays_settle(struct fold *f);
 
 /* launch.c */

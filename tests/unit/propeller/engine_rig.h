@@ -1,6 +1,6 @@
 /* One engine and one workflow: what a test of one behaviour needs. */
 #pragma once
-#include "engine_fixture.h"
+#include "engine_inputs.h"
 
 enum { N0 = 2, N1, N2 }; /* numbers of the first nodes of the top workflow */
 

@@ -1,7 +1,7 @@
 /* A fake world around the engine: runs attempts, fires timers, loses, doubles and reorders what it tells; keeps a
  * journal and a second engine that follows it by replay. All chance comes from one seed. */
 #pragma once
-#include "engine_fixture.h"
+#include "engine_inputs.h"
 
 enum { EXECUTION = 7, MAX_NODES = 300 };
 

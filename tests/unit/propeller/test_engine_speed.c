@@ -1,6 +1,6 @@
 /* Time and memory a node. Prints what it measures. Memory must keep to the aims (500 bytes a waiting node, 2 KiB a
  * running one); time, which depends on the machine, must not grow with the number of nodes. */
-#include "engine_fixture.h"
+#include "engine_inputs.h"
 
 enum { NODES = 60000 }; /* folded for each figure */
 
