@@ -1,4 +1,5 @@
 """Our gRPC server as other people's clients see it: Python's grpcio, raw sockets."""
+import contextlib
 import os
 import pathlib
 import queue
@@ -73,6 +74,9 @@ def test_sizes_are_bounded(channel):
     with pytest.raises(grpc.RpcError) as e:
         get_version(channel, metadata=[("x-word", "w" * 40000)])
     assert e.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    # libgrpc sometimes closes the connection of who sent such headers; the next one is served.
+    with contextlib.suppress(grpc.RpcError):
+        get_version(channel)
     get_version(channel)
 
 
