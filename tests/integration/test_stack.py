@@ -82,6 +82,19 @@ def test_a_held_part_stays_down_until_it_is_let_go(fake):
     assert fake.rows()["admin"]["state"] == "ready"
 
 
+def test_a_long_log_is_put_aside(fake):
+    fake.env["ALULA_LOG_BYTES"] = "100000"
+    fake.up()
+    path = f"{fake.var}/log/nats.log"
+    with open(path, "a", encoding="utf-8") as f:
+        f.write("x" * 200000 + "\n")
+    wait_for(lambda: os.path.getsize(path) < 100000)
+    with open(path + ".1", encoding="utf-8") as f:
+        assert "x" * 200000 in f.read()
+    fake.kill("nats")
+    assert os.path.getsize(path) > 0
+
+
 def test_a_taken_port_is_named(fake):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

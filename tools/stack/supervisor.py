@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ FIRST_DELAY, LAST_DELAY, CALM_SECONDS = 0.1, 10.0, 60
 # A part that ends so often before it was ever ready is told to `up` as broken.
 BROKEN_AFTER = 3
 SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+# Logs are kept up to twice this.
+LOG_BYTES = int(os.environ.get("ALULA_LOG_BYTES", 64 << 20))
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,9 +51,19 @@ class Child:
             self.part.become()
         libc.prctl(PR_SET_PDEATHSIG, self.part.stop_signal)
 
+    def log_path(self):
+        return self.part.state.path(f"log/{self.part.name}.log")
+
+    def bound_log(self):
+        """The part appends to the file that it has open, so that is emptied, not replaced."""
+        path = self.log_path()
+        if os.path.exists(path) and os.path.getsize(path) > LOG_BYTES:
+            shutil.copyfile(path, path + ".1")
+            os.truncate(path, 0)
+
     def start(self):
         self.part.before_start()
-        with open(self.part.state.path(f"log/{self.part.name}.log"), "ab") as out:
+        with open(self.log_path(), "ab") as out:
             self.process = subprocess.Popen(self.part.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             cwd="/" if self.part.user else self.part.state.var,
                                             env=self.part.state.child_environment(), preexec_fn=self.become,
@@ -128,6 +141,7 @@ class Supervisor:
                 child.part.after_first_ready()
             child.state, child.was_ready = "ready", True
         self.kill_late(child)
+        child.bound_log()
 
     @staticmethod
     def kill_late(child):
