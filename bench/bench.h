@@ -25,12 +25,25 @@ void on_threads(int n, void (*fn)(void *arg, int index), void *arg);
 
 /* ---- register.c ---- */
 
-/* A workflow of n echo nodes with a launch plan of the same name; ret holds 64 bytes. */
-void register_workflow(struct rpc_channel *c, bool chain, int n, char *ret_name);
+/* What a workflow of n is made of. */
+enum shape {
+	CHAIN,    /* n echo nodes, each after the one before */
+	FAN,      /* n echo nodes that need nothing but the input */
+	MAP,      /* one array node; n is the number of items that its executions get */
+	NESTED,   /* a sub-workflow that is a CHAIN */
+	DYNAMIC,  /* a process that gives a FAN: a copy of a file made ready, in the working directory */
+	CHILDREN, /* n launch plan nodes, of a workflow of one echo node */
+};
+
+enum { NAME_BYTES = 64 };
+
+/* Register it with a launch plan of the same name; gives the seconds that CreateWorkflow took. */
+double register_workflow(struct rpc_channel *c, enum shape shape, int n, char ret_name[NAME_BYTES]);
 
 /* ---- cases: seconds, or how many a second ---- */
 
-double run_one(const char *address, bool chain, int n, int runs); /* median */
+double run_one(const char *address, enum shape shape, int n, int runs); /* median */
+double run_register(const char *address, int n, int runs);              /* of CreateWorkflow of a FAN */
 double run_many(const char *address, int n, int threads);
 double get_execution(const char *address, int seconds);
 double get_version(const char *address, int threads, int seconds);

@@ -5,19 +5,35 @@
 #include "bench.h"
 #include "flyteidl/admin/execution.h"
 #include "flyteidl/admin/node_execution.h"
+#include "flyteidl/admin/task_execution.h"
 #include "pb/pb.h"
 
 #define WHERE "\"project\":\"flytesnacks\",\"domain\":\"development\""
 
+#define SEVEN "{\"scalar\":{\"primitive\":{\"integer\":\"7\"}}}"
+
 enum { LOOK_US = 3000, PAGE = 500, PAGE_LOOK_US = 20000 };
 
-static void *creation(struct arena *a, const char *plan, const char *name)
+static void *creation(struct arena *a, const char *plan, const char *name, const char *x)
 {
 	return request_of(admin_method("CreateExecution"), a,
 			  "{" WHERE ",\"name\":\"%s\",\"spec\":{\"launchPlan\":{\"resourceType\":\"LAUNCH_PLAN\"," WHERE
 			  ",\"name\":\"%s\",\"version\":\"v1\"},\"maxParallelism\":100000},"
-			  "\"inputs\":{\"literals\":{\"x\":{\"scalar\":{\"primitive\":{\"integer\":\"7\"}}}}}}",
-			  name, plan);
+			  "\"inputs\":{\"literals\":{\"x\":%s}}}",
+			  name, plan, x);
+}
+
+/* What its executions get: a number, or a list of n. */
+static void add_input(struct buf *b, enum shape shape, int n)
+{
+	if (shape != MAP) {
+		buf_adds(b, SEVEN);
+		return;
+	}
+	buf_adds(b, "{\"collection\":{\"literals\":[");
+	for (int i = 0; i < n; i++)
+		buf_printf(b, "%s" SEVEN, i ? "," : "");
+	buf_adds(b, "]}}");
 }
 
 static void check_phase(const AdminExecution *x)
@@ -46,45 +62,82 @@ static void wait_succeeded(struct rpc_channel *c, const char *name)
 	}
 }
 
-/* The API must show all n nodes as succeeded (beside start and end). */
-static void check_nodes(struct rpc_channel *c, const char *name, int n)
+static void check_found(const char *name, int found, int n)
 {
-	auto_free(arena_free) struct arena *a = arena_new(0);
-	const struct pb_method *m = admin_method("ListNodeExecutions");
-	const char *token = "";
-	int found = 0;
 	struct err err;
 
-	do {
-		AdminNodeExecutionList *page =
-			call(c, m,
-			     request_of(m, a,
-					"{\"workflowExecutionId\":{" WHERE ",\"name\":\"%s\"},\"limit\":1000,"
-					"\"token\":\"%s\",\"filters\":\"eq(phase,SUCCEEDED)\"}",
-					name, token),
-			     a);
-		for (size_t i = 0; i < page->n_node_executions; i++)
-			found += page->node_executions[i]->id->node_id[0] == 'n';
-		token = page->token;
-	} while (*token);
 	if (found == n)
 		return;
-	err_set(&err, DATA_LOSS, "%d of %d nodes are shown as succeeded", found, n);
+	err_set(&err, DATA_LOSS, "%d of %d are shown as succeeded", found, n);
 	fail(name, &err);
 }
 
-static double run_once(struct rpc_channel *c, const char *plan, int n)
+/* Of the nodes below `parent`, or of the top, those called n0, n1, … */
+static int count_nodes(struct rpc_channel *c, const char *name, const char *parent)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("ListNodeExecutions");
+	char token[32] = "";
+	int found = 0;
+
+	do {
+		arena_reset(a);
+		AdminNodeExecutionList *page = call(
+			c, m,
+			request_of(m, a,
+				   "{\"workflowExecutionId\":{" WHERE ",\"name\":\"%s\"},\"limit\":1000,"
+				   "\"uniqueParentId\":\"%s\",\"token\":\"%s\",\"filters\":\"eq(phase,SUCCEEDED)\"}",
+				   name, parent, token),
+			a);
+		for (size_t i = 0; i < page->n_node_executions; i++)
+			found += page->node_executions[i]->metadata->spec_node_id[0] == 'n';
+		snprintf(token, sizeof token, "%s", page->token);
+	} while (*token);
+	return found;
+}
+
+static int count_items(struct rpc_channel *c, const char *name)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("ListTaskExecutions");
+	int found = 0;
+
+	AdminTaskExecutionList *page = call(c, m,
+					    request_of(m, a,
+						       "{\"nodeExecutionId\":{\"executionId\":{" WHERE
+						       ",\"name\":\"%s\"},\"nodeId\":\"m0\"},\"limit\":1}",
+						       name),
+					    a);
+	const EventTaskExecutionMetadata *told =
+		page->n_task_executions ? page->task_executions[0]->closure->metadata : NULL;
+	for (size_t i = 0; told && i < told->n_external_resources; i++)
+		found += told->external_resources[i]->phase == CORE_TASK_EXECUTION_PHASE_SUCCEEDED;
+	return found;
+}
+
+/* The API must show all n as succeeded. */
+static void check_shown(struct rpc_channel *c, const char *name, enum shape shape, int n)
+{
+	static const char *const PARENTS[] = {
+		[CHAIN] = "", [FAN] = "", [MAP] = "", [NESTED] = "s0", [DYNAMIC] = "d0", [CHILDREN] = ""};
+
+	check_found(name, shape == MAP ? count_items(c, name) : count_nodes(c, name, PARENTS[shape]), n);
+}
+
+static double run_once(struct rpc_channel *c, const char *plan, enum shape shape, int n)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_buf struct buf input = {0};
 	char name[24];
 
 	snprintf(name, sizeof name, "b%016llx", (unsigned long long)random_u64());
-	void *in = creation(a, plan, name);
+	add_input(&input, shape, n);
+	void *in = creation(a, plan, name, buf_text(&input));
 	int64_t start_us = time_mono_us();
 	call(c, admin_method("CreateExecution"), in, a);
 	wait_succeeded(c, name);
 	double seconds = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
-	check_nodes(c, name, n);
+	check_shown(c, name, shape, n);
 	return seconds;
 }
 
@@ -95,19 +148,36 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double run_one(const char *address, bool chain, int n, int runs)
+static double median(double *seconds, int runs)
+{
+	qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+	double ret = seconds[runs / 2];
+	free(seconds);
+	return ret;
+}
+
+double run_one(const char *address, enum shape shape, int n, int runs)
 {
 	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
 	double *seconds = x_calloc((size_t)runs, sizeof *seconds);
-	char plan[64];
+	char plan[NAME_BYTES];
 
-	register_workflow(c, chain, n, plan);
+	double registered = register_workflow(c, shape, n, plan);
 	for (int i = 0; i < runs; i++)
-		seconds[i] = run_once(c, plan, n);
-	qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
-	double median = seconds[runs / 2];
-	free(seconds);
-	return median;
+		seconds[i] = run_once(c, plan, shape, n);
+	fprintf(stderr, "registered in %.3f s\n", registered);
+	return median(seconds, runs);
+}
+
+double run_register(const char *address, int n, int runs)
+{
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
+	double *seconds = x_calloc((size_t)runs, sizeof *seconds);
+	char plan[NAME_BYTES];
+
+	for (int i = 0; i < runs; i++)
+		seconds[i] = register_workflow(c, FAN, n, plan);
+	return median(seconds, runs);
 }
 
 /* ---- many small ones ---- */
@@ -125,7 +195,7 @@ static void create_share(void *arg, int index)
 	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(x->address);
 
 	for (int i = index; i < x->n; i += x->threads) {
-		call(c, admin_method("CreateExecution"), creation(a, x->plan, ""), a);
+		call(c, admin_method("CreateExecution"), creation(a, x->plan, "", SEVEN), a);
 		arena_reset(a);
 	}
 }
@@ -175,10 +245,10 @@ static int list_succeeded(struct rpc_channel *c, const char *plan)
 double run_many(const char *address, int n, int threads)
 {
 	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
-	char plan[64];
+	char plan[NAME_BYTES];
 	struct err err;
 
-	register_workflow(c, true, 1, plan);
+	register_workflow(c, CHAIN, 1, plan);
 	int64_t start_us = time_mono_us();
 	on_threads(threads, create_share, &(struct many){address, plan, n, threads});
 	double created = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
@@ -199,12 +269,12 @@ double get_execution(const char *address, int seconds)
 	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
 	auto_free(arena_free) struct arena *a = arena_new(0), *answers = arena_new(0);
 	const struct pb_method *m = admin_method("GetExecution");
-	char plan[64], name[24];
+	char plan[NAME_BYTES], name[24];
 	long n = 0;
 
-	register_workflow(c, true, 1, plan);
+	register_workflow(c, CHAIN, 1, plan);
 	snprintf(name, sizeof name, "b%016llx", (unsigned long long)random_u64());
-	call(c, admin_method("CreateExecution"), creation(a, plan, name), a);
+	call(c, admin_method("CreateExecution"), creation(a, plan, name, SEVEN), a);
 	wait_succeeded(c, name);
 	void *in = request_of(m, a, "{\"id\":{" WHERE ",\"name\":\"%s\"}}", name);
 	for (int64_t until_us = time_mono_us() + seconds * USEC_PER_SEC; time_mono_us() < until_us; n++) {

@@ -4,12 +4,32 @@
 
 static double chain(const char *at, int n, int runs)
 {
-	return run_one(at, true, n, runs);
+	return run_one(at, CHAIN, n, runs);
 }
 
 static double fan(const char *at, int n, int runs)
 {
-	return run_one(at, false, n, runs);
+	return run_one(at, FAN, n, runs);
+}
+
+static double map(const char *at, int n, int runs)
+{
+	return run_one(at, MAP, n, runs);
+}
+
+static double nested(const char *at, int n, int runs)
+{
+	return run_one(at, NESTED, n, runs);
+}
+
+static double dynamic(const char *at, int n, int runs)
+{
+	return run_one(at, DYNAMIC, n, runs);
+}
+
+static double children(const char *at, int n, int runs)
+{
+	return run_one(at, CHILDREN, n, runs);
 }
 
 static double get(const char *at, int seconds, int unused)
@@ -24,6 +44,11 @@ static const struct bench_case {
 } CASES[] = {
 	{"chain", "ADMIN", "NODES", "RUNS", chain},
 	{"fan", "ADMIN", "NODES", "RUNS", fan},
+	{"map", "ADMIN", "ITEMS", "RUNS", map},
+	{"nested", "ADMIN", "NODES", "RUNS", nested},
+	{"dynamic", "ADMIN", "NODES", "RUNS", dynamic},
+	{"children", "ADMIN", "CHILDREN", "RUNS", children},
+	{"register", "ADMIN", "NODES", "RUNS", run_register},
 	{"many", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_many},
 	{"get", "ADMIN", "SECONDS", "0", get},
 	{"version", "ADMIN", "CONNECTIONS", "SECONDS", get_version},

@@ -2,6 +2,7 @@
 
 bench.modules = bus db json rpc
 BENCH         = $(B)/bench/alula-bench
+BENCH_ENGINE  = $(B)/tests/unit/propeller/test_engine_scale
 
 $(B)/bench/%.o: OWN_CFLAGS = $(foreach m,bus db json rpc,$(cflags.$(m)))
 $(BENCH): $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)) \
@@ -11,7 +12,7 @@ $(BENCH): $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)) \
 	  $(call pkg_libs,$(call module_pkgs,$(bench.modules)) libprotobuf-c) -lm
 
 ## bench: measure a stack of its own and print the table of docs/performance.md (under 5 minutes)
-bench: deps $(PROGRAMS) $(BENCH)
-	@ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) $(PYTHON) -B tools/bench $(BENCH)
+bench: deps $(PROGRAMS) $(BENCH) $(BENCH_ENGINE)
+	@ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) $(PYTHON) -B tools/bench $(BENCH) $(BENCH_ENGINE)
 
 .PHONY: bench
