@@ -11,7 +11,7 @@ BASE_CFLAGS  = -std=gnu17 -g -pthread -fno-omit-frame-pointer -D_GNU_SOURCE
 MODE_CFLAGS.debug    = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 MODE_CFLAGS.asan     = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -DALULA_SANITIZE
 MODE_CFLAGS.tsan     = -O1 -fsanitize=thread -DALULA_SANITIZE
-MODE_CFLAGS.valgrind = -O1
+MODE_CFLAGS.valgrind = -O1 -DALULA_SANITIZE
 MODE_LDFLAGS.debug   = -Wl,-z,relro,-z,now
 MODE_LDFLAGS.asan    = -fsanitize=address,undefined
 MODE_LDFLAGS.tsan    = -fsanitize=thread

@@ -2,7 +2,7 @@
 
 bench.modules = bus db json rpc
 BENCH         = $(B)/bench/alula-bench
-BENCH_ENGINE  = $(B)/tests/unit/propeller/test_engine_scale
+BENCH_ENGINE  = $(B)/tests/unit/propeller/test_engine_speed
 
 $(B)/bench/%.o: OWN_CFLAGS = $(foreach m,bus db json rpc,$(cflags.$(m)))
 $(BENCH): $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)) \
@@ -11,7 +11,7 @@ $(BENCH): $(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)) \
 	@$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	  $(call pkg_libs,$(call module_pkgs,$(bench.modules)) libprotobuf-c) -lm
 
-## bench: measure a stack of its own and print the table of docs/performance.md (under 5 minutes)
+## bench: measure a stack of its own and print the table of docs/performance.md (about 3 minutes)
 bench: deps $(PROGRAMS) $(BENCH) $(BENCH_ENGINE)
 	@ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) $(PYTHON) -B tools/bench $(BENCH) $(BENCH_ENGINE)
 
