@@ -1,7 +1,8 @@
 """`client`: flytekit's client on the session's stack."""
 import pytest
 
-from flyte_client import Client
+pytest.register_assert_rewrite("suite")
+from flyte_client import Client  # noqa: E402
 
 
 @pytest.fixture(scope="session")
