@@ -204,9 +204,12 @@ class Runs:
         return self.finish(cases[name], self.started[name])
 
 
-def runs_fixture(module, leave_out=()):
+def runs_fixture(module, leave_out=(), needs=()):
+    """`needs` are fixtures that come first."""
     @pytest.fixture(scope="module")
     def runs(request, client):
+        for name in needs:
+            request.getfixturevalue(name)
         here = [i for i in request.session.items if i.fspath == request.fspath and hasattr(i, "callspec")]
         names = [i.callspec.params["name"] for i in here if "name" in i.callspec.params]
         chosen = {n: request.module.CASES[n] for n in dict.fromkeys(names)}
