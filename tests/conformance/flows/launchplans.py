@@ -2,8 +2,8 @@
 import datetime
 from typing import List, Tuple
 
-from flytekit import (ContainerTask, Labels, LaunchPlan, conditional, kwtypes, reference_launch_plan, reference_task,
-                      reference_workflow, task, workflow)
+from flytekit import (Labels, LaunchPlan, conditional, kwtypes, reference_launch_plan, reference_task,
+                      reference_workflow, workflow)
 from flytekit.core.node_creation import create_node
 
 import leaves
@@ -95,7 +95,7 @@ def order_of_children(n: int) -> int:
 
 # Failures.
 
-broken = ContainerTask(name="launchplans.broken", image="debian:12", command=["sh", "-c", "echo so it goes; exit 6"])
+broken = leaves.shell("launchplans.broken", "echo so it goes; exit 6")
 
 
 @workflow
@@ -139,7 +139,7 @@ def not_tried_again(n: int) -> int:
     return choosy_plan(n=n).with_overrides(retries=2)
 
 
-wait_long = ContainerTask(name="launchplans.wait_long", image="debian:12", command=["sleep", "600"])
+wait_long = leaves.shell("launchplans.wait_long", "sleep 600")
 
 
 @workflow
@@ -168,9 +168,9 @@ def timed_out_child():
 
 # Inherited by children.
 
-show = ContainerTask(name="launchplans.show", image="debian:12", outputs=kwtypes(greeting=str), command=[
-    "sh", "-c", "mkdir -p {{.outputPrefix}}; printf '\\012\\031\\012\\010greeting\\022\\015\\012\\013\\012\\011\\032\\007%.7s' \"$GREETING\" "
-                "> {{.outputPrefix}}/outputs.pb"])
+GREETING = (r"mkdir -p {{.outputPrefix}}; printf '\012\031\012\010greeting\022\015\012\013\012\011\032\007%.7s' "
+            r'"$GREETING" > {{.outputPrefix}}/outputs.pb')
+show = leaves.shell("launchplans.show", GREETING, outputs=kwtypes(greeting=str))
 
 
 @workflow

@@ -1,7 +1,9 @@
 """What launchplans.py refers to by name: registered beforehand, as VERSION."""
+import datetime
 from typing import NamedTuple
 
-from flytekit import LaunchPlan, task, workflow
+from flytekit import LaunchPlan, kwtypes, task, workflow
+from flytekit.core.base_task import TaskMetadata
 
 import leaves
 
@@ -25,3 +27,16 @@ def labelled(n: int, label: str = "none") -> Result:
 
 
 plan = LaunchPlan.get_or_create(labelled, "referenced.plan", default_inputs={"label": "by the plan"})
+
+# Items of maps, by shell: quick.
+odd_fails = leaves.shell("referenced.odd_fails", "v={{.inputs.v}}; test $((v % 2)) = 0 || { echo $v is odd; exit 1; }; give $v",
+                         inputs=kwtypes(v=int), outputs=kwtypes(o0=int))
+timed = leaves.shell("referenced.timed", "f={{.inputs.directory}}/times; echo + >> $f; sleep 0.3; echo - >> $f",
+                     inputs=kwtypes(directory=str))
+second_time = leaves.shell(
+    "referenced.second_time", "f={{.inputs.directory}}/{{.inputs.v}}; echo x >> $f; n=$(wc -l < $f); "
+    "test $n -ge {{.inputs.v}} || exit 1; give $n", inputs=kwtypes(directory=str, v=int), outputs=kwtypes(o0=int),
+    metadata=TaskMetadata(retries=2))
+too_long = leaves.shell("referenced.too_long", "test {{.inputs.v}} -lt 2 || sleep 600; give {{.inputs.v}}",
+                        inputs=kwtypes(v=int), outputs=kwtypes(o0=int),
+                        metadata=TaskMetadata(timeout=datetime.timedelta(seconds=1)))

@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from flytekit import ContainerTask, Workflow, WorkflowFailurePolicy, conditional, kwtypes, task, workflow
+from flytekit import Workflow, WorkflowFailurePolicy, conditional, kwtypes, task, workflow
 from flytekit.core.node_creation import create_node
 
 import leaves
@@ -10,13 +10,9 @@ import leaves
 
 def note(name, seconds=0):
     """Writes its name to a file."""
-    return ContainerTask(name=f"subworkflows.{name}", image="debian:12", inputs=kwtypes(directory=str), command=[
-        "sh", "-c", f"echo {name} start >> {{{{.inputs.directory}}}}/order; sleep {seconds}; "
-                    f"echo {name} end >> {{{{.inputs.directory}}}}/order"])
-
-
-def broken(name):
-    return ContainerTask(name=f"subworkflows.{name}", image="debian:12", command=["sh", "-c", "exit 4"])
+    script = (f"echo {name} start >> {{{{.inputs.directory}}}}/order; sleep {seconds}; "
+              f"echo {name} end >> {{{{.inputs.directory}}}}/order")
+    return leaves.shell(f"subworkflows.{name}", script, inputs=kwtypes(directory=str))
 
 
 first, second, third = note("first", 0.4), note("second"), note("third")
@@ -164,7 +160,7 @@ def around_imperative(n: int) -> Tuple[int, List[int]]:
 
 # Failures.
 
-never_works = broken("never_works")
+never_works = leaves.shell("subworkflows.never_works", "exit 4")
 
 
 @workflow
