@@ -56,8 +56,8 @@ CASES = {
     "in-a-branch": case(flows.in_branches, {"xs": [1, 2], "n": 0}, {"o0": [0, 0]}),
     "in-a-dynamic": case(flows.in_a_dynamic, {"n": 3}, {"o0": [0, 1, 2], "o1": [6]}, tree="""
         n0 SUCCEEDED
-          n0 SUCCEEDED
-          n1 SUCCEEDED"""),
+          dn0 SUCCEEDED
+          dn1 SUCCEEDED"""),
 }
 
 
