@@ -115,6 +115,17 @@ static int count_items(struct rpc_channel *c, const char *name)
 	return found;
 }
 
+static void check_dynamic(struct rpc_channel *c, const char *name, int n)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const struct pb_method *m = admin_method("GetDynamicNodeWorkflow");
+
+	AdminDynamicNodeWorkflowResponse *r = call(
+		c, m,
+		request_of(m, a, "{\"id\":{\"executionId\":{" WHERE ",\"name\":\"%s\"},\"nodeId\":\"d0\"}}", name), a);
+	check_found(name, (int)r->compiled_workflow->primary->template_->n_nodes - 2, n);
+}
+
 /* The API must show all n as succeeded. */
 static void check_shown(struct rpc_channel *c, const char *name, enum shape shape, int n)
 {
@@ -122,6 +133,8 @@ static void check_shown(struct rpc_channel *c, const char *name, enum shape shap
 		[CHAIN] = "", [FAN] = "", [MAP] = "", [NESTED] = "s0", [DYNAMIC] = "d0", [CHILDREN] = ""};
 
 	check_found(name, shape == MAP ? count_items(c, name) : count_nodes(c, name, PARENTS[shape]), n);
+	if (shape == DYNAMIC)
+		check_dynamic(c, name, n);
 }
 
 static double run_once(struct rpc_channel *c, const char *plan, enum shape shape, int n)

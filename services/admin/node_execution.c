@@ -1,9 +1,13 @@
 /* Node executions: what the materialiser wrote, read back.
  * Source: flyteadmin pkg/manager/impl/node_execution_manager.go (v1.16.8). */
 #include "execution.h"
+#include "flyte/dynamic.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
 #include "validation.h"
+
+/* Of a dynamic workflow: as for any workflow. */
+enum { MAX_COMPILED_BYTES = 1 << 30 };
 
 #define COLUMNS "n.node_id, n.input_uri, n.metadata, n.closure"
 #define BY_NODE " FROM node_executions n WHERE n.execution = $1 AND n.node_id = $2"
@@ -125,12 +129,28 @@ static enum code read_dynamic(const struct db_rows *rows, int col, struct arena 
 	return pb_unpack_own(ADMIN_DYNAMIC_WORKFLOW_NODE_METADATA_DESC, db_get_str(rows, 0, col), a, (void **)ret, err);
 }
 
+/* A large workflow is not in the row, but in the store. */
+static enum code read_compiled(struct request *rq, AdminDynamicWorkflowNodeMetadata *d, struct err *err)
+{
+	auto_buf struct buf b = {0};
+	const char *uri = d->compiled_workflow ? NULL : compiled_futures_uri(rq->arena, d->dynamic_job_spec_uri);
+
+	if (!uri)
+		return OK;
+	enum code c = store_get(admin_of(rq)->store, uri, MAX_COMPILED_BYTES, &b, err);
+	if (!c)
+		c = pb_unpack_own(CORE_COMPILED_WORKFLOW_CLOSURE_DESC, buf_str(&b), rq->arena,
+				  (void **)&d->compiled_workflow, err);
+	return c ? err_prefix(err, c, "dynamic workflow %s: ", uri) : OK;
+}
+
 enum code admin_get_node_execution_data(struct request *rq, const AdminNodeExecutionGetDataRequest *in,
 					AdminNodeExecutionGetDataResponse *ret, struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	AdminNodeExecution n = ADMIN_NODE_EXECUTION_INIT;
+	struct err why;
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
@@ -146,6 +166,9 @@ enum code admin_get_node_execution_data(struct request *rq, const AdminNodeExecu
 	struct kept_data inputs = {db_get_str(rows, 0, 4), n.input_uri};
 	struct kept_data outputs = {db_get_str(rows, 0, 5), stored ? n.closure->output_uri : NULL};
 	ret->flyte_urls = node_urls(rq->arena, in->id, *n.closure->deck_uri);
+	/* The data is there to be shown without the workflow too. */
+	if (ret->dynamic_workflow && read_compiled(rq, ret->dynamic_workflow, &why) != OK)
+		log_warn("cannot read what a dynamic node runs", LOG_ERR(&why));
 	c = read_data(rq, &inputs, &ret->full_inputs, &ret->inputs, err);
 	return c ? c : read_data(rq, &outputs, &ret->full_outputs, &ret->outputs, err);
 }
@@ -163,6 +186,9 @@ static enum code admin_get_dynamic_node_workflow(struct request *rq, const Admin
 		c = by_node(db, &GET_DATA, in->id, &rows, err);
 	if (!c)
 		c = read_dynamic(rows, 6, rq->arena, &dynamic, err);
+	db_give(take(db)); /* reading a file may take long */
+	if (!c && dynamic)
+		c = read_compiled(rq, dynamic, err);
 	if (!c && (!dynamic || !dynamic->compiled_workflow))
 		return err_set(err, NOT_FOUND, "node does not contain dynamic workflow");
 	if (!c)

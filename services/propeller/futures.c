@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "compiler/compiler.h"
+#include "flyte/dynamic.h"
 #include "flyteidl/admin/common.h"
 #include "flyteidl/admin/launch_plan.h"
 #include "flyteidl/service/admin.h"
@@ -32,7 +33,7 @@ struct compiling {
 static enum code read_spec(struct compiling *c, struct err *err)
 {
 	auto_buf struct buf b = {0};
-	const char *uri = arena_printf(c->arena, "%s/futures.pb", c->rq->output_prefix);
+	const char *uri = arena_printf(c->arena, "%s/" FUTURES_FILE, c->rq->output_prefix);
 	enum code code = store_get(c->futures->store, uri, c->rq->max_bytes, &b, err);
 
 	if (!code)
@@ -112,12 +113,12 @@ static void run(struct futures *f, struct futures_request *rq)
 	AlulaDynamicWorkflow workflow = ALULA_DYNAMIC_WORKFLOW_INIT;
 	struct err err;
 
-	workflow.uri = arena_printf(a, "%s/futures.pb", rq->output_prefix);
+	workflow.uri = arena_printf(a, "%s/" FUTURES_FILE, rq->output_prefix);
 	enum code code = read_spec(&c, &err);
 	if (!code)
 		code = compile(&c, &workflow.closure, &err);
 	if (!code) {
-		workflow.closure_uri = arena_printf(a, "%s/futures_compiled.pb", rq->output_prefix);
+		workflow.closure_uri = (char *)compiled_futures_uri(a, workflow.uri);
 		code = store_put(f->store, workflow.closure_uri, pb_pack(workflow.closure, a), &err);
 		/* A full disk is nobody's workflow. */
 		code = code ? UNAVAILABLE : OK;

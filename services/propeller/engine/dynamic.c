@@ -1,5 +1,6 @@
 /* Tasks that give a workflow, which then runs in their node.
  * Source: flytepropeller controller/nodes/dynamic/{handler,dynamic_workflow}.go (v1.16.8). */
+#include "flyte/dynamic.h"
 #include "engine/private.h"
 #include "pb/pb.h"
 
@@ -14,6 +15,7 @@ static const struct closure *compile(struct fold *f, const CoreCompiledWorkflowC
 	return c;
 }
 
+/* A large workflow is told of by its place: whoever wants it finds it beside the job's specification. */
 static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
 {
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_DYNAMIC_RUNNING);
@@ -21,7 +23,8 @@ static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
 
 	m->dynamic_workflow = pb_new(f->a, EVENT_DYNAMIC_WORKFLOW_NODE_METADATA_DESC);
 	m->dynamic_workflow->id = in->closure->primary->template_->id;
-	m->dynamic_workflow->compiled_workflow = in->closure;
+	if (pb_size(in->closure) <= f->e->options.inline_bytes || !compiled_futures_uri(f->a, in->uri))
+		m->dynamic_workflow->compiled_workflow = in->closure;
 	m->dynamic_workflow->dynamic_job_spec_uri = in->uri;
 	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 	event->task_node_metadata = m;

@@ -49,6 +49,25 @@ static void test_dynamic(void **state)
 	assert_int_equal(node_event(r, "end-node")->output_data->literals[0]->value->scalar->primitive->integer, 9);
 }
 
+/* A large workflow stays out of the events. */
+static void test_large(void **state)
+{
+	struct rig *r = *state;
+	struct wf w = given(r, "echo");
+
+	for (int i = 1; i < 2000; i++)
+		node_bind(&w, wf_node_new(&w, arena_printf(r->a, "dn%d", i), w.closure->tasks[0]->template_), "i0",
+			  constant(r->a, int_literal(r->a, i)));
+	dynamic_node(r);
+	feed(r, accepted(&r->w, 1));
+	feed(r, finished_dynamic(r->a, 1, T0, N0, 0, w.closure));
+	const EventDynamicWorkflowNodeMetadata *d =
+		r->step.record->events[1]->node->task_node_metadata->dynamic_workflow;
+	assert_string_equal(d->id->name, "dynamic_n0");
+	assert_string_equal(d->dynamic_job_spec_uri, "/s/futures.pb");
+	assert_null(d->compiled_workflow);
+}
+
 static void test_its_tasks(void **state)
 {
 	struct rig *r = *state;
@@ -149,7 +168,7 @@ static void test_nested(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_dynamic),        TEST(test_its_tasks),       TEST(test_failure),
+		TEST(test_dynamic),        TEST(test_large),           TEST(test_its_tasks), TEST(test_failure),
 		TEST(test_timeout_inside), TEST(test_cannot_be_built), TEST(test_nested),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
