@@ -66,6 +66,12 @@ const struct config_key propeller_keys[] = {
 	{.path = "plugins.process.log-url", .type = CONFIG_STRING, .default_value = "", AT(log_url),
 	 .text = "Where people read logs of attempts over HTTP: the link is this, '/', and the log's path below the store's "
 	         "root; empty for file links."},
+	{.path = "secrets.secrets-prefix", .type = CONFIG_STRING, .default_value = "/etc/secrets", AT(secrets.dir),
+	 .env = "ALULA_SECRETS_DIR",
+	 .text = "Directory of the secrets that tasks ask for, one file each: <group>/<key>, or <group>/<version>/<key>."},
+	{.path = "secrets.env-prefix", .type = CONFIG_STRING, .default_value = "FLYTE_SECRET_", AT(secrets.env_prefix),
+	 .text = "Prefix of the variables of propeller's own environment that hold secrets: <prefix><GROUP>_<KEY>. They win "
+	         "over files; empty for none."},
 	{0},
 };
 /* clang-format on */

@@ -16,6 +16,7 @@
 #include "config/common_keys.h"
 #include "db/db.h"
 #include "executor.h"
+#include "executors/secrets.h"
 #include "service/service.h"
 #include "store/store.h"
 
@@ -43,6 +44,7 @@ struct propeller_config {
 	const char *platform_url, *log_url;
 	const char *admin_endpoint;
 	bool platform_insecure;
+	struct secrets_source secrets;
 };
 
 struct core;

@@ -85,6 +85,7 @@ static void results_posted(void *arg)
 	struct run *r = arg;
 
 	process_throw_away(r->x, x_printf("%s/work", r->dir));
+	process_throw_away(r->x, x_printf("%s/secrets", r->dir)); /* if the shim could not */
 	run_free(r);
 }
 
@@ -153,9 +154,9 @@ static bool watch(struct run *r, pid_t shim)
 	return true;
 }
 
-static pid_t spawn_shim(struct executor *x, const char *dir, const char *token, struct err *err)
+static pid_t spawn_shim(struct executor *x, const char *dir, const char *token, char **env, struct err *err)
 {
-	char *argv[] = {x->shim, (char *)dir, (char *)token, NULL}, *env[] = {NULL};
+	char *argv[] = {x->shim, (char *)dir, (char *)token, NULL};
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	pid_t pid = 0;
@@ -195,28 +196,51 @@ static void pack_spec(const struct run *r, struct buf *b)
 		add_text(b, r->spec.env[i]);
 }
 
+/* Secrets go to the task by the shim's environment and by files that go with it; the spec stays. */
+static pid_t spawn_with_secrets(struct run *r, const struct secrets *secrets, struct arena *a, const char *token,
+				struct err *err)
+{
+	auto_mem char *absolute = realpath(r->dir, NULL);
+	const char *dir = arena_printf(a, "%s/secrets", absolute ? absolute : r->dir);
+
+	return secrets_write(secrets, dir, err) == OK
+		       ? spawn_shim(r->x, r->dir, token, secrets_env(secrets, dir, a), err)
+		       : 0;
+}
+
+static void fail_start(struct run *r, const char *code, const struct err *err, bool system)
+{
+	run_fail(r, code, err->text, system);
+	run_free(r);
+}
+
 static void start_shim(struct run *r)
 {
-	auto_mem char *token =
-		x_printf("%llu-%016llx", (unsigned long long)r->x->host.epoch, (unsigned long long)random_u64());
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const char *token =
+		arena_printf(a, "%llu-%016llx", (unsigned long long)r->x->host.epoch, (unsigned long long)random_u64());
 	auto_buf struct buf spec = {0};
+	struct secrets secrets;
 	struct err err;
 
+	if (secrets_read(&r->x->config->secrets, r->dynamic.task->security_context, a, &secrets, &err) != OK) {
+		fail_start(r, "SecretNotFound", &err, false);
+		return;
+	}
 	attempt_dir_make_parents(r->log_path);
 	pack_spec(r, &spec);
 	u64map_put(r->x->used, (uint64_t)r->id.execution, r->x);
 	enum code c = attempt_dir_make(r->dir, token, buf_str(&spec), &err);
 	if (c == ABORTED && run_find_again(r))
 		return;
-	pid_t pid = c ? 0 : spawn_shim(r->x, r->dir, token, &err);
-	if (pid && watch(r, pid)) {
-		metric_add(r->x->spawned, 1);
-		r->started_us = time_now_us();
-		feed_started(r);
+	pid_t pid = c ? 0 : spawn_with_secrets(r, &secrets, a, token, &err);
+	if (!pid || !watch(r, pid)) {
+		fail_start(r, "CannotStartProcess", &err, true);
 		return;
 	}
-	run_fail(r, "CannotStartProcess", err.text, true);
-	run_free(r);
+	metric_add(r->x->spawned, 1);
+	r->started_us = time_now_us();
+	feed_started(r);
 }
 
 /* ---- inputs ---- */

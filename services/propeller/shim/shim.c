@@ -3,15 +3,20 @@
  * Propeller makes the directory with
  *   claim   the token: which start of this attempt counts
  *   spec    NUL-ended texts: deadline (µs since the epoch, 0 none), kill grace (µs), soft NOFILE limit, log path,
- * number of arguments, the arguments, then the environment and the shim leaves lock    held (flock) as long as it lives
+ *           number of arguments, the arguments, then the environment
+ *   secrets files that only the task may read: removed with its end
+ * and the shim leaves
+ *   lock    held (flock) as long as it lives
  *   pid     "<task's pid> <its start time>", in place before the task's first instruction
  *   status  "exit N" | "signal N" | "deadline" | "stopped" | "exec TEXT", synced and renamed: the attempt is over
  * Lock free and no status: the shim was killed, the attempt is lost.
  *
- * SIGTERM stops the task: SIGTERM to its group, after the grace SIGKILL. One static program without our libraries: a
- * machine may run thousands. */
+ * Its own environment holds the variables that may not lie in a file (secrets); the task gets those that the spec does
+ * not set. SIGTERM stops the task: SIGTERM to its group, after the grace SIGKILL. One static program without our
+ * libraries: a machine may run thousands. */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -119,6 +124,17 @@ static char *next_text(char **p, const char *end)
 	return text;
 }
 
+/* Is there a "KEY=" in `env` as `text` has? */
+static bool is_set(char **env, const char *text)
+{
+	size_t n = strcspn(text, "=");
+
+	for (; *env; env++)
+		if (strncmp(*env, text, n) == 0 && (*env)[n] == '=')
+			return true;
+	return false;
+}
+
 static void read_spec(struct spec *s)
 {
 	size_t len;
@@ -135,7 +151,10 @@ static void read_spec(struct spec *s)
 	size_t argc = strtoull(next_text(&p, end), NULL, 10), n = 0;
 	for (const char *q = p; q < end; q += strlen(q) + 1)
 		n++;
-	char **texts = calloc(n + 2, sizeof *texts);
+	size_t own = 0;
+	while (environ[own])
+		own++;
+	char **texts = calloc(n + own + 2, sizeof *texts);
 	if (!texts || argc > n || argc == 0) {
 		errno = EINVAL;
 		die("spec");
@@ -144,6 +163,9 @@ static void read_spec(struct spec *s)
 	s->env = texts + argc + 1;
 	for (size_t i = 0; i < n; i++)
 		texts[i < argc ? i : i + 1] = next_text(&p, end);
+	for (size_t i = 0, m = n + 1; i < own; i++)
+		if (!is_set(s->env, environ[i]))
+			texts[m++] = environ[i];
 }
 
 /* ---- the task ---- */
@@ -236,6 +258,20 @@ static void child(const struct spec *s, int go, int failed)
 	_exit(127);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	remove(path);
+	return 0;
+}
+
+static void remove_secrets(void)
+{
+	nftw("secrets", remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 /* Start the task. Returns its pid, or 0 after writing the status of one that could not be run. */
 static pid_t start_task(const struct spec *s)
 {
@@ -263,6 +299,7 @@ static pid_t start_task(const struct spec *s)
 	if (n != sizeof e)
 		return pid;
 	waitpid(pid, NULL, 0);
+	remove_secrets();
 	write_file("status", true, "exec %s: %s; PATH=%s\n", s->argv[0], strerror(e), env_value(s->env, "PATH"));
 	return 0;
 }
@@ -321,6 +358,7 @@ static void wait_task(const struct spec *s, pid_t task, int signals)
 		}
 	}
 	kill(-task, SIGKILL); /* what it left behind in its group */
+	remove_secrets();
 	if (end == RUNNING)
 		write_file("status", true, "%s %d\n", WIFSIGNALED(status) ? "signal" : "exit",
 			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
