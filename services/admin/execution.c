@@ -92,11 +92,23 @@ static const struct list_column TASK_COLUMNS[] = {
 	{"version", "e.task_version", COLUMN_TEXT, NULL},
 	{0},
 };
+static const struct list_column TAG_COLUMNS[] = {
+	{"key", "et.key", COLUMN_TEXT, NULL},
+	{"value", "et.value", COLUMN_TEXT, NULL},
+	{0},
+};
+static const struct list_column ADMIN_TAG_COLUMNS[] = {
+	{"name", "et.key", COLUMN_TEXT, NULL},
+	{0},
+};
+#define WITH_TAG "SELECT FROM execution_tags et WHERE et.execution = e.key"
 static const struct list_entity ENTITIES[] = {
-	{"execution", "e", EXECUTION_COLUMNS},
-	{"workflow", "w", WORKFLOW_COLUMNS},
-	{"launch_plan", "l", LAUNCH_PLAN_COLUMNS},
-	{"task", "t", TASK_COLUMNS},
+	{"execution", "e", EXECUTION_COLUMNS, NULL},
+	{"workflow", "w", WORKFLOW_COLUMNS, NULL},
+	{"launch_plan", "l", LAUNCH_PLAN_COLUMNS, NULL},
+	{"task", "t", TASK_COLUMNS, NULL},
+	{"execution_tag", "et", TAG_COLUMNS, WITH_TAG},
+	{"admin_tag", "at", ADMIN_TAG_COLUMNS, WITH_TAG},
 	{0},
 };
 

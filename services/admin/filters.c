@@ -175,7 +175,8 @@ static const char *code_of_prefix(struct str prefix)
 	return NULL;
 }
 
-static enum code resolve_column(const struct list *l, struct str field, const struct list_column **ret, struct err *err)
+static enum code resolve_column(const struct list *l, struct str field, const struct list_entity **ret_entity,
+				const struct list_column **ret, struct err *err)
 {
 	const struct list_entity *e = &l->entities[0];
 	const char *dot = memchr(field.ptr, '.', field.len);
@@ -189,6 +190,7 @@ static enum code resolve_column(const struct list *l, struct str field, const st
 		if (!e->columns)
 			return err_set(err, INVALID_ARGUMENT, "'%s' entity is not allowed in filters", code);
 	}
+	*ret_entity = e;
 	*ret = find_column(e, field);
 	if (!*ret)
 		return err_set(err, INVALID_ARGUMENT, "'%s.%.*s' is invalid filter", e->code, STR_ARG(field));
@@ -286,19 +288,29 @@ static enum code add_values(struct list *l, const struct list_column *c, const s
 	return code;
 }
 
-static enum code add_filter(struct list *l, struct str text, struct err *err)
+struct filter {
+	const struct list_entity *entity;
+	const struct list_column *column;
+	const struct function *function;
+	struct str value;
+};
+
+static enum code read_filter(const struct list *l, struct str text, struct filter *ret, struct err *err)
 {
 	struct expression e;
-	const struct list_column *c = NULL;
-	const struct function *f = NULL;
 
 	if (!parse_expression(text, &e))
 		return err_set(err, INVALID_ARGUMENT, "invalid value for filters");
-	enum code code = resolve_column(l, e.field, &c, err);
-	if (!code)
-		code = find_function(e.function, &f, err);
-	if (code)
-		return code;
+	enum code code = resolve_column(l, e.field, &ret->entity, &ret->column, err);
+	ret->value = e.value;
+	return code ? code : find_function(e.function, &ret->function, err);
+}
+
+static enum code add_filter(struct list *l, const struct filter *filter, struct err *err)
+{
+	const struct list_column *c = filter->column;
+	const struct function *f = filter->function;
+
 	add_and(l);
 	/* Numbers and times are compared as texts where a pattern is asked for. */
 	bool as_text = f->is_like && c->kind != COLUMN_TEXT;
@@ -306,21 +318,46 @@ static enum code add_filter(struct list *l, struct str text, struct err *err)
 	buf_printf(&l->sql, "(%s)%s %s ", c->sql, as_text ? "::text" : "", f->sql);
 	c = as_text ? &text_column : c;
 	if (f->many)
-		return add_values(l, c, f, e.value, err);
-	if (memchr(e.value.ptr, ';', e.value.len) && c->kind != COLUMN_TEXT)
+		return add_values(l, c, f, filter->value, err);
+	if (memchr(filter->value.ptr, ';', filter->value.len) && c->kind != COLUMN_TEXT)
 		return err_set(err, INVALID_ARGUMENT, "invalid single value filter expression: %s", f->name);
-	return add_value(l, c, f, e.value, err);
+	return add_value(l, c, f, filter->value, err);
+}
+
+/* Filters of an entity with rows of its own; NULL: those of the listed row. */
+static enum code add_filters_of(struct list *l, const char *filters, const struct list_entity *entity, struct err *err)
+{
+	struct str rest = str_of(filters);
+	enum code c = OK;
+	bool open = false;
+
+	while (!c && rest.ptr) {
+		struct filter filter = {0};
+		c = read_filter(l, str_cut(&rest, '+'), &filter, err);
+		if (c || (filter.entity->exists ? filter.entity : NULL) != entity)
+			continue;
+		if (entity && !open) {
+			add_and(l);
+			buf_printf(&l->sql, "EXISTS (%s", entity->exists);
+			open = true;
+		}
+		c = add_filter(l, &filter, err);
+	}
+	if (open)
+		buf_addc(&l->sql, ')');
+	return c;
 }
 
 enum code list_filter(struct list *l, const char *filters, struct err *err)
 {
-	struct str rest = str_of(filters);
 	enum code c = OK;
 
-	if (!rest.len)
+	if (!filters || !*filters)
 		return OK;
-	while (!c && rest.ptr)
-		c = add_filter(l, str_cut(&rest, '+'), err);
+	c = add_filters_of(l, filters, NULL, err);
+	for (const struct list_entity *e = l->entities; !c && e->columns; e++)
+		if (e->exists)
+			c = add_filters_of(l, filters, e, err);
 	return c;
 }
 

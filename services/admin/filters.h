@@ -27,6 +27,9 @@ struct list_entity {
 	const char *prefix; /* "launch_plan" in "launch_plan.name" */
 	const char *code;   /* Flyte's, for its error texts: "l" */
 	const struct list_column *columns;
+	/* Several rows may belong to a listed one: "SELECT FROM … WHERE …", which all filters of the entity are added
+	 * to; one row must satisfy them together. NULL: the columns are those of the listed row. */
+	const char *exists;
 };
 
 /* A statement in the making. Start with list_init, end with list_clear (or auto_list). */

@@ -80,8 +80,8 @@ static const struct list_column WORKFLOW_JOIN_COLUMNS[] = {
 	{0},
 };
 static const struct list_entity PLAN_ENTITIES[] = {
-	{"launch_plan", "l", PLAN_LIST_COLUMNS},
-	{"workflow", "w", WORKFLOW_JOIN_COLUMNS},
+	{"launch_plan", "l", PLAN_LIST_COLUMNS, NULL},
+	{"workflow", "w", WORKFLOW_JOIN_COLUMNS, NULL},
 	{0},
 };
 

@@ -35,8 +35,8 @@ static const struct list_column NAME_COLUMNS[] = {
 	{0},
 };
 static const struct list_entity NAME_ENTITIES[] = {
-	{"entities", "nen", NAME_COLUMNS},
-	{"named_entity_metadata", "nem", NAME_COLUMNS},
+	{"entities", "nen", NAME_COLUMNS, NULL},
+	{"named_entity_metadata", "nem", NAME_COLUMNS, NULL},
 	{0},
 };
 

@@ -36,7 +36,7 @@ static const struct list_column NODE_COLUMNS[] = {
 	{"error_code", "coalesce(n.error_code, '')", COLUMN_TEXT, NULL},
 	{0},
 };
-static const struct list_entity ENTITIES[] = {{"node_execution", "ne", NODE_COLUMNS}, {0}};
+static const struct list_entity ENTITIES[] = {{"node_execution", "ne", NODE_COLUMNS, NULL}, {0}};
 
 enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct err *err)
 {

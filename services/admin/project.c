@@ -34,7 +34,7 @@ static const struct list_column PROJECT_COLUMNS[] = {
 	{"updated_at", "updated_at", COLUMN_TIME, NULL},
 	{0},
 };
-static const struct list_entity PROJECT_ENTITIES[] = {{"project", "p", PROJECT_COLUMNS}, {0}};
+static const struct list_entity PROJECT_ENTITIES[] = {{"project", "p", PROJECT_COLUMNS, NULL}, {0}};
 
 static enum code check_project(const AdminProject *p, struct err *err)
 {

@@ -31,7 +31,7 @@ static const struct list_column SIGNAL_COLUMNS[] = {
 	{"updated_at", "s.updated_at", COLUMN_TIME, NULL},
 	{0},
 };
-static const struct list_entity ENTITIES[] = {{"signal", "s", SIGNAL_COLUMNS}, {0}};
+static const struct list_entity ENTITIES[] = {{"signal", "s", SIGNAL_COLUMNS, NULL}, {0}};
 
 static enum code check_signal_id(const CoreSignalIdentifier *id, struct err *err)
 {

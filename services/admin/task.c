@@ -36,7 +36,7 @@ static const struct list_column TASK_COLUMNS[] = {
 	{"short_description", "t.short_description", COLUMN_TEXT, NULL},
 	{0},
 };
-static const struct list_entity TASK_ENTITIES[] = {{"task", "t", TASK_COLUMNS}, {0}};
+static const struct list_entity TASK_ENTITIES[] = {{"task", "t", TASK_COLUMNS, NULL}, {0}};
 
 static enum code compare_task(struct request *rq, struct db *db, const CoreIdentifier *id, const CoreCompiledTask *new,
 			      const uint8_t digest[DIGEST_BYTES], struct err *err)

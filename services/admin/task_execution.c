@@ -53,7 +53,7 @@ static const struct list_column TASK_COLUMNS[] = {
 	{0},
 };
 static const struct list_entity ENTITIES[] = {
-	{"task_execution", "te", TASK_EXECUTION_COLUMNS}, {"task", "t", TASK_COLUMNS}, {0}};
+	{"task_execution", "te", TASK_EXECUTION_COLUMNS, NULL}, {"task", "t", TASK_COLUMNS, NULL}, {0}};
 
 static enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err)
 {

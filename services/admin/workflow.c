@@ -53,7 +53,7 @@ static const struct list_column WORKFLOW_LIST_COLUMNS[] = {
 	{"remote_closure_identifier", "t.closure_uri", COLUMN_TEXT, NULL},
 	{0},
 };
-static const struct list_entity WORKFLOW_ENTITIES[] = {{"workflow", "w", WORKFLOW_LIST_COLUMNS}, {0}};
+static const struct list_entity WORKFLOW_ENTITIES[] = {{"workflow", "w", WORKFLOW_LIST_COLUMNS, NULL}, {0}};
 
 /* ---- compiling ---- */
 

@@ -19,7 +19,7 @@ static const struct list_column COLUMNS[] = {
 	{0},
 };
 static const struct list_column OTHER[] = {{"name", "w.name", COLUMN_TEXT, NULL}, {0}};
-static const struct list_entity ENTITIES[] = {{"task", "t", COLUMNS}, {"workflow", "w", OTHER}, {0}};
+static const struct list_entity ENTITIES[] = {{"task", "t", COLUMNS, NULL}, {"workflow", "w", OTHER, NULL}, {0}};
 
 struct fixture {
 	struct arena *arena;
@@ -133,6 +133,28 @@ static void test_errors(void **state)
 	}
 }
 
+/* What may have several rows must have one that all filters fit. */
+static void test_rows_that_belong(void **state)
+{
+	static const struct list_column TAG[] = {
+		{"key", "et.key", COLUMN_TEXT, NULL}, {"value", "et.value", COLUMN_TEXT, NULL}, {0}};
+	static const struct list_entity WITH_TAGS[] = {
+		{"execution", "e", COLUMNS, NULL},
+		{"execution_tag", "et", TAG, "SELECT FROM et WHERE et.x = e.key"},
+		{0}};
+	struct fixture *f = *state;
+
+	list_init(&f->list, f->arena, "ListExecutions", WITH_TAGS);
+	assert_int_equal(
+		list_filter(&f->list, "value_in(execution_tag.key,a;b)+eq(name,n)+eq(execution_tag.value,v)", &f->err),
+		OK);
+	assert_string_equal(show(f), " WHERE (t.name) = $1::text AND EXISTS (SELECT FROM et WHERE et.x = e.key AND "
+				     "(et.key) IN ($2::text, $3::text) AND (et.value) = $4::text) | 'n' 'a' 'b' 'v'");
+	list_clear(&f->list);
+	list_init(&f->list, f->arena, "ListExecutions", WITH_TAGS);
+	assert_int_equal(list_filter(&f->list, "eq(execution_tag.other,a)", &f->err), INVALID_ARGUMENT);
+}
+
 static void test_sort(void **state)
 {
 	struct fixture *f = *state;
@@ -171,10 +193,8 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_filters),
-		TEST(test_errors),
-		TEST(test_sort),
-		TEST(test_too_many_values),
+		TEST(test_filters), TEST(test_errors),          TEST(test_rows_that_belong),
+		TEST(test_sort),    TEST(test_too_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
