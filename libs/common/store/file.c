@@ -1,5 +1,6 @@
 /* The `file` kind: objects are files below a directory.
  * Tasks write there too, so a path may be a trap: every open resolves beneath the root, symlinks included. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -244,6 +245,54 @@ enum code store_stat(struct store *s, const char *uri, uint64_t *ret_bytes, stru
 		return err_set(err, NOT_FOUND, "%s is not a file", uri);
 	*ret_bytes = (uint64_t)st.st_size;
 	return OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static enum code read_names(DIR *dir, const char *uri, size_t max, struct arena *a, const char ***ret, size_t *ret_n,
+			    struct err *err)
+{
+	VEC(const char *) names = {0};
+	enum code c = OK;
+
+	for (const struct dirent *e; !c && (e = readdir(dir));) {
+		if (*e->d_name == '.') /* unfinished files of ours too */
+			continue;
+		if (names.n == max)
+			c = err_set(err, RESOURCE_EXHAUSTED, "%s holds more than %zu files", uri, max);
+		else
+			vec_push(&names, arena_strdup(a, e->d_name));
+	}
+	if (names.n)
+		qsort(names.at, names.n, sizeof *names.at, compare_names);
+	*ret = names.n ? arena_dup(a, names.at, names.n * sizeof *names.at) : NULL;
+	*ret_n = names.n;
+	vec_free(&names);
+	return c;
+}
+
+enum code store_list(struct store *s, const char *uri, size_t max, struct arena *a, const char ***ret, size_t *ret_n,
+		     struct err *err)
+{
+	int fd = -1;
+	enum code c = open_uri(s, uri, O_RDONLY | O_DIRECTORY, &fd, err);
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (c)
+		return c == NOT_FOUND ? OK : c;
+	DIR *dir = fdopendir(fd);
+	if (!dir) {
+		c = fail(err, "cannot list", uri);
+		close(fd);
+		return c;
+	}
+	c = read_names(dir, uri, max, a, ret, ret_n, err);
+	closedir(dir);
+	return c;
 }
 
 enum code store_adopt(struct store *s, const char *uri, const char *path, struct err *err)

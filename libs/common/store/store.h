@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -45,6 +46,10 @@ enum code store_put(struct store *s, const char *uri, struct str data, struct er
 enum code store_remove(struct store *s, const char *uri, struct err *err);
 /* Size in bytes; NOT_FOUND. */
 enum code store_stat(struct store *s, const char *uri, uint64_t *ret_bytes, struct err *err);
+/* Names of what lies directly in the folder `uri`, sorted, in `a`; a folder that is not there has none. Errors:
+ * RESOURCE_EXHAUSTED for more than `max`. */
+enum code store_list(struct store *s, const char *uri, size_t max, struct arena *a, const char ***ret, size_t *ret_n,
+		     struct err *err);
 /* Take over a finished temporary file (an upload) under `uri`, atomically. */
 enum code store_adopt(struct store *s, const char *uri, const char *path, struct err *err);
 /* Directory for such temporary files, on the same file system. */

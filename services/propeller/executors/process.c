@@ -49,6 +49,19 @@ static struct futures_request dynamic_of(struct run *r, const struct attempt *a)
 	};
 }
 
+/* Who starts several workers asks for it, as Flyte's plugins for distributed tasks do. */
+static bool many_errors(const struct attempt *a)
+{
+	static const char *const KEYS[] = {"_F_DES", "FLYTE_INTERNAL_DIST_ERROR_STRATEGY"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(KEYS); i++) {
+		const char *value = task_spec_variable(a, KEYS[i]);
+		if (value && *value)
+			return true;
+	}
+	return false;
+}
+
 static struct run *run_new(struct executor *x, struct attempt_id id, const struct attempt *a)
 {
 	struct arena *arena = arena_new(4096);
@@ -72,6 +85,7 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->timeout_us = a->timeout_us;
 	r->shares_inputs = a->shares_inputs;
 	r->dynamic = dynamic_of(r, a);
+	r->many_errors = many_errors(a);
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
 	map_put(x->runs, str_of(r->key), r);

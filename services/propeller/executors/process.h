@@ -19,6 +19,7 @@ struct run {
 	const struct value_ref *inputs; /* while WAITING */
 	size_t n_inputs;
 	int64_t timeout_us, started_us;
+	bool many_errors;          /* its workers write an error file each */
 	bool eager, shares_inputs; /* inputs_uri is there already, for several attempts */
 	struct task_spec spec;
 	struct futures_request dynamic; /* should it leave a workflow */

@@ -115,6 +115,7 @@ static void read_results(struct run *r)
 		.output_prefix = r->output_prefix,
 		.log_path = r->log_path,
 		.outputs_declared = r->outputs_declared,
+		.many_errors = r->many_errors,
 		.max_bytes = (size_t)r->x->config->max_output_bytes,
 		.inline_bytes = (size_t)r->x->config->inline_bytes,
 		.status = status,

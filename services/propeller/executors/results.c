@@ -9,7 +9,7 @@
 #include "flyteidl/core/literals.h"
 #include "pb/pb.h"
 
-enum { MAX_ERROR_BYTES = 16 << 20, MAX_MESSAGE_BYTES = 256 * 1024, LOG_TAIL_BYTES = 4096 };
+enum { MAX_ERROR_BYTES = 16 << 20, MAX_MESSAGE_BYTES = 256 * 1024, LOG_TAIL_BYTES = 4096, MAX_WORKER_FILES = 10000 };
 
 /* ---- answers ---- */
 
@@ -211,15 +211,69 @@ static void take_error(struct results_request *rq, struct str data)
 	error.kind = (CoreExecutionErrorErrorKind)doc->error->origin;
 	error.timestamp = doc->error->timestamp;
 	error.worker = doc->error->worker;
-	tell_error(rq, &error, doc->error->kind == CORE_CONTAINER_ERROR_KIND_RECOVERABLE,
-		   error.kind == CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM);
+	/* The system's fault or not: what cannot be recovered from is not tried again. */
+	bool recoverable = doc->error->kind == CORE_CONTAINER_ERROR_KIND_RECOVERABLE;
+	tell_error(rq, &error, recoverable, recoverable && error.kind == CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM);
+}
+
+/* ---- errors of several workers ---- */
+
+static bool earlier(const PbTimestamp *a, const PbTimestamp *b)
+{
+	return pb_timestamp_us(a) < pb_timestamp_us(b);
+}
+
+/* The packed document with the earliest time; empty if no worker told of an error. What cannot be read counts as told
+ * at once. */
+static enum code earliest_error(struct results_request *rq, struct arena *a, struct str *ret, struct err *err)
+{
+	const char **names;
+	size_t n;
+	const CoreErrorDocument *first = NULL;
+	enum code c = store_list(rq->store, rq->output_prefix, MAX_WORKER_FILES, a, &names, &n, err);
+
+	for (size_t i = 0; !c && i < n; i++) {
+		struct str name = str_of(names[i]);
+		CoreErrorDocument *doc = NULL;
+		auto_buf struct buf b = {0};
+		if (!str_starts(name, "error") || !str_ends(name, ".pb"))
+			continue;
+		c = store_get(rq->store, arena_printf(a, "%s/%s", rq->output_prefix, names[i]), MAX_ERROR_BYTES, &b,
+			      err);
+		if (c)
+			break;
+		if (pb_unpack(CORE_ERROR_DOCUMENT_DESC, buf_str(&b), a, (void **)&doc, NULL) == OK && doc->error &&
+		    first && !earlier(doc->error->timestamp, first->error->timestamp))
+			continue;
+		*ret = (struct str){arena_dup(a, b.data, b.len), b.len};
+		if (!doc || !doc->error)
+			break;
+		first = doc;
+	}
+	return c;
+}
+
+static void take_errors(struct results_request *rq)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	struct str data = {NULL, 0};
+	struct err err;
+
+	if (earliest_error(rq, a, &data, &err) != OK)
+		tell(rq, "ErrorFileUnreadable", err.text, true, true);
+	else if (data.ptr)
+		take_error(rq, data);
+	else
+		look_for_futures(rq);
 }
 
 static void on_error(void *arg, enum code code, char *data, size_t len, const struct err *err)
 {
 	struct results_request *rq = arg;
 
-	if (code == NOT_FOUND)
+	if (rq->many_errors)
+		take_errors(rq); /* this one too, if it is there */
+	else if (code == NOT_FOUND)
 		look_for_futures(rq);
 	else if (code == OK)
 		take_error(rq, (struct str){data, len});

@@ -11,6 +11,7 @@ struct results_request {
 	const char *output_prefix; /* borrowed until the answer, as everything here */
 	const char *log_path;      /* its end goes into errors that have no file */
 	bool outputs_declared;     /* the task's interface has outputs */
+	bool many_errors;          /* its workers write error-<any>.pb each: the earliest one counts */
 	size_t max_bytes;          /* of outputs.pb */
 	size_t inline_bytes;       /* outputs up to this travel inline */
 	struct attempt_status status;

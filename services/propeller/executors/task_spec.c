@@ -162,6 +162,21 @@ static void env_path(struct env *e, const struct propeller_config *config, const
 	env_set(e, "PATH", path);
 }
 
+const char *task_spec_variable(const struct attempt *at, const char *key)
+{
+	const AlulaStartExecution *start = at->command->start;
+	const CoreContainer *container =
+		at->task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ? at->task->container : NULL;
+
+	for (size_t i = 0; i < start->n_envs; i++)
+		if (strcmp(start->envs[i]->key, key) == 0)
+			return start->envs[i]->value;
+	for (size_t i = 0; container && i < container->n_env; i++)
+		if (strcmp(container->env[i]->key, key) == 0)
+			return container->env[i]->value;
+	return NULL;
+}
+
 static void make_env(const struct propeller_config *config, const struct attempt *at, const CoreContainer *container,
 		     struct arena *a, struct task_spec *spec)
 {

@@ -17,5 +17,7 @@ struct task_spec {
  */
 enum code task_spec_make(const struct propeller_config *config, const struct attempt *attempt, struct arena *a,
 			 struct task_spec *ret, struct err *err);
+/* What the execution's or the container's environment sets a variable to; NULL: nothing. Borrowed. */
+const char *task_spec_variable(const struct attempt *attempt, const char *key);
 /* Put input values into the arguments that ask for them. */
 enum code task_spec_inputs(struct task_spec *spec, const CoreLiteralMap *inputs, struct arena *a, struct err *err);

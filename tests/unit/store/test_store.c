@@ -73,6 +73,30 @@ static void test_put_get(void **state)
 	assert_int_equal(store_remove(store, uri("top"), &err), NOT_FOUND);
 }
 
+static void test_list(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const char **names;
+	size_t n = 9;
+	struct err err;
+
+	assert_int_equal(store_list(store, uri("none"), 3, a, &names, &n, &err), OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(store_put(store, uri("l/b"), STR("x"), &err), OK);
+	assert_int_equal(store_put(store, uri("l/a"), STR("x"), &err), OK);
+	assert_int_equal(store_put(store, uri("l/c/d"), STR("x"), &err), OK);
+	assert_int_equal(store_put(store, uri("l/.hidden"), STR("x"), &err), OK);
+	assert_int_equal(store_list(store, uri("l"), 3, a, &names, &n, &err), OK);
+	assert_int_equal(n, 3);
+	assert_string_equal(names[0], "a");
+	assert_string_equal(names[1], "b");
+	assert_string_equal(names[2], "c");
+	assert_int_equal(store_list(store, uri("l"), 2, a, &names, &n, &err), RESOURCE_EXHAUSTED);
+	assert_int_equal(store_list(store, uri("l/../.."), 2, a, &names, &n, &err), INVALID_ARGUMENT);
+	assert_int_equal(store_list(store, "/etc", 1000, a, &names, &n, &err), INVALID_ARGUMENT);
+}
+
 static void test_traversal(void **state)
 {
 	(void)state;
@@ -225,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_put_get, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_traversal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_async, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sign, setup, teardown),
