@@ -2,6 +2,7 @@
 #pragma once
 #include "admin.h"
 #include "alula/bus.h"
+#include "attributes.h"
 #include "base/base.h"
 #include "filters.h"
 #include "flyteidl/admin/execution.h"
@@ -44,10 +45,18 @@ enum code execution_inputs(struct arena *a, const CoreLiteralMap *given, const C
 
 /* ---- execution_settings.c ---- */
 
-/* Settings of the request, else of the launch plan, else of the configuration, into `start`.
- * Source: flyteadmin execution_manager.go getExecutionConfig, util.MergeIntoExecConfig. */
-void execution_settings(struct request *rq, const AdminExecutionSpec *spec, const AdminLaunchPlanSpec *plan,
-			AlulaStartExecution *start);
+/* What a project says of its executions. */
+struct execution_project {
+	bool has_attributes; /* somebody made settings for executions, of whatever scope */
+	AdminLabels *labels; /* NULL: none */
+};
+
+/* Settings of the request, else of the launch plan, else of matchable attributes, else of the configuration, into
+ * `start`; the project's labels are added. `scope`: where the workflow is.
+ * Source: flyteadmin execution_manager.go getExecutionConfig, addProjectLabels; util.MergeIntoExecConfig. */
+enum code execution_settings(struct request *rq, struct db *db, const AdminExecutionSpec *spec,
+			     const AdminLaunchPlanSpec *plan, const struct execution_project *project,
+			     const struct attributes_scope *scope, AlulaStartExecution *start, struct err *err);
 
 /* ---- execution_parent.c: executions that come from others ---- */
 

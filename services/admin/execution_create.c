@@ -21,6 +21,11 @@ static const struct db_stmt CREATE = {
 	"unnest($24::text[], $25::text[]) u (k, v) ON CONFLICT DO NOTHING) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
 };
 
+static const struct db_stmt PROJECT_STATE = {
+	"execution_project_state",
+	"SELECT state, EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $2), labels FROM projects WHERE id = $1",
+};
+
 /* ---- checks ---- */
 
 /* ^[a-z][a-z\-0-9]*$, in any case */
@@ -73,7 +78,27 @@ static enum code check_overrides(const AdminExecutionSpec *spec, struct err *err
 	return check_notifications(spec->notifications->notifications, spec->notifications->n_notifications, err);
 }
 
-static enum code check_create(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in, struct err *err)
+/* What the project says of executions is asked in the same breath. */
+static enum code check_project(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in,
+			       struct execution_project *ret, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(in->project),
+			       db_i32(ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG));
+
+	if (c)
+		return c;
+	bool found = db_rows_count(rows);
+	c = check_project_state(admin_of(rq), found, found ? db_get_i64(rows, 0, 0) : 0, in->project, in->domain, err);
+	if (c)
+		return c;
+	struct str labels = db_get_str(rows, 0, 2);
+	ret->has_attributes = db_get_bool(rows, 0, 1);
+	return labels.len ? pb_unpack_own(ADMIN_LABELS_DESC, labels, rq->arena, (void **)&ret->labels, err) : OK;
+}
+
+static enum code check_create(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in,
+			      struct execution_project *ret, struct err *err)
 {
 	enum code c = check_text(in->project, "project", err);
 
@@ -82,7 +107,7 @@ static enum code check_create(struct request *rq, struct db *db, const AdminExec
 	if (!c)
 		c = check_name(in->name, err);
 	if (!c)
-		c = check_project_domain(rq, db, in->project, in->domain, err);
+		c = check_project(rq, db, in, ret, err);
 	if (!c && !in->spec)
 		c = err_set(err, INVALID_ARGUMENT, "missing spec");
 	if (!c)
@@ -105,6 +130,7 @@ struct creation {
 	struct execution_parent parent;
 	struct str packed_inputs, command;
 	char *inputs_uri; /* NULL when they are inline */
+	struct execution_project project;
 };
 
 static CoreWorkflowExecutionIdentifier *make_id(struct request *rq, const AdminExecutionCreateRequest *in)
@@ -120,7 +146,7 @@ static CoreWorkflowExecutionIdentifier *make_id(struct request *rq, const AdminE
 }
 
 /* The request's, with what is known only here. */
-static AdminExecutionSpec *make_spec(struct creation *x, CoreSecurityContext *security_context)
+static AdminExecutionSpec *make_spec(struct creation *x, const AlulaStartExecution *start)
 {
 	struct arena *a = x->rq->arena;
 	AdminExecutionSpec *spec = arena_dup(a, x->in->spec, sizeof *spec);
@@ -134,7 +160,8 @@ static AdminExecutionSpec *make_spec(struct creation *x, CoreSecurityContext *se
 	m->system_metadata = pb_new(a, ADMIN_SYSTEM_METADATA_DESC);
 	m->system_metadata->namespace_ = arena_printf(a, "%s-%s", x->in->project, x->in->domain);
 	spec->metadata = m;
-	spec->security_context = security_context;
+	spec->security_context = start->security_context;
+	spec->max_parallelism = start->max_parallelism;
 	return spec;
 }
 
@@ -263,8 +290,11 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 		return c;
 	x->id = make_id(x->rq, x->in);
 	x->now_us = time_now_us();
-	execution_settings(x->rq, x->in->spec, plan->spec, start);
-	x->spec = make_spec(x, start->security_context);
+	struct attributes_scope scope = {x->id->project, x->id->domain, x->launch->plan.workflow.id->name};
+	c = execution_settings(x->rq, db, x->in->spec, plan->spec, &x->project, &scope, start, err);
+	if (c)
+		return c;
+	x->spec = make_spec(x, start);
 	c = store_inputs(x, err);
 	if (!c)
 		c = pack_command(x, start, err);
@@ -283,15 +313,16 @@ enum code admin_create_execution(struct request *rq, const AdminExecutionCreateR
 	auto_free(launchable_put) struct launchable *launch = NULL;
 	auto_outbox_rows struct outbox_rows sent = {0};
 	struct admin *admin = admin_of(rq);
+	struct execution_project project = {0};
 	enum code c = db_take(admin->db, &db, err);
 
 	if (!c)
-		c = check_create(rq, db, in, err);
+		c = check_create(rq, db, in, &project, err);
 	if (!c)
 		c = launchable_get(rq, db, in->spec->launch_plan, in->spec, &launch, err);
 	if (c)
 		return c;
-	struct creation x = {.rq = rq, .in = in, .launch = launch};
+	struct creation x = {.rq = rq, .in = in, .launch = launch, .project = project};
 	c = create(&x, db, &sent, err);
 	if (c)
 		return c;

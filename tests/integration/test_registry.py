@@ -6,9 +6,7 @@ import time
 
 import grpc
 import pytest
-from flyteidl.admin import (common_pb2, launch_plan_pb2, matchable_resource_pb2, project_attributes_pb2,
-                            project_domain_attributes_pb2, project_pb2, task_pb2, version_pb2,
-                            workflow_attributes_pb2, workflow_pb2)
+from flyteidl.admin import common_pb2, launch_plan_pb2, project_pb2, task_pb2, version_pb2, workflow_pb2
 from flyteidl.core import (identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2,
                            workflow_pb2 as core_workflow)
 
@@ -633,38 +631,6 @@ def test_about(stack, admin):
     bad = stack.http("/api/v1/tasks", "POST", data="{", headers={"Content-Type": "application/json"})
     assert bad.status_code == 400
 
-
-def test_attributes_that_are_not_set(stack, admin):
-    domain_request = project_domain_attributes_pb2.ProjectDomainAttributesGetRequest
-    workflow = workflow_attributes_pb2.WorkflowAttributesGetRequest
-    for type in matchable_resource_pb2.MatchableResource.values():
-        with Refused(MISSING, "Resource [{Project:flytesnacks Domain:development Workflow: "):
-            admin.GetProjectDomainAttributes(domain_request(project=PROJECT, domain=DOMAIN, resource_type=type))
-        with Refused(MISSING, "Workflow:wf LaunchPlan: ResourceType:"):
-            admin.GetWorkflowAttributes(workflow(project=PROJECT, domain=DOMAIN, workflow="wf", resource_type=type))
-        assert not admin.ListMatchableAttributes(
-            matchable_resource_pb2.ListMatchableAttributesRequest(resource_type=type)).configurations
-    with Refused(BAD, "failed to validate that project [nobody] and domain [development] are registered"):
-        admin.GetProjectDomainAttributes(domain_request(project="nobody", domain=DOMAIN))
-    with Refused(BAD, "domain [nowhere] is unrecognized by system"):
-        admin.GetProjectDomainAttributes(domain_request(project=PROJECT, domain="nowhere"))
-    with Refused(BAD, "missing name"):
-        admin.GetWorkflowAttributes(workflow(project=PROJECT, domain=DOMAIN))
-    with Refused(BAD, "invalid value for resource_type"):
-        admin.GetProjectDomainAttributes(domain_request(project=PROJECT, domain=DOMAIN, resource_type=99))
-    rest = f"/api/v1/project_domain_attributes/{PROJECT}/{DOMAIN}?resource_type=TASK_RESOURCE"
-    assert stack.http(rest).status_code == 404
-
-
-def test_project_attributes(admin):
-    get = lambda **what: admin.GetProjectAttributes(project_attributes_pb2.ProjectAttributesGetRequest(**what)).attributes
-    with Refused(MISSING, "ResourceType:TASK_RESOURCE}] not found"):
-        get(project=PROJECT, resource_type=matchable_resource_pb2.TASK_RESOURCE)
-    with Refused(BAD, "failed to validate that project [nobody] exists"):
-        get(project="nobody", resource_type=matchable_resource_pb2.TASK_RESOURCE)
-    configured = get(project=PROJECT, resource_type=matchable_resource_pb2.WORKFLOW_EXECUTION_CONFIG)
-    assert configured.project == PROJECT
-    assert configured.matching_attributes.workflow_execution_config.max_parallelism == 25
 
 
 def test_register_over_rest(stack):

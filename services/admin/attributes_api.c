@@ -1,0 +1,291 @@
+/* RPCs of matchable attributes. Source: flyteadmin pkg/manager/impl/resources/resource_manager.go,
+ * validation/attributes_validator.go (v1.16.8). */
+#include "attributes.h"
+#include "flyteidl/admin/project.h"
+#include "flyteidl/admin/project_attributes.h"
+#include "flyteidl/admin/project_domain_attributes.h"
+#include "flyteidl/admin/workflow_attributes.h"
+#include "pb/pb.h"
+#include "validation.h"
+
+static const struct db_stmt PROJECT_STATE = {"attributes_project", "SELECT state FROM projects WHERE id = $1"};
+static const struct db_stmt LIST = {
+	"attributes_list",
+	"SELECT project, domain, workflow, launch_plan, attributes FROM matchable_attributes WHERE resource_type = $1 "
+	"ORDER BY priority DESC, id",
+};
+
+static const char *type_name(struct request *rq, AdminMatchableResource type)
+{
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(ADMIN_MATCHABLE_RESOURCE_DESC, (int)type);
+
+	return v ? v->name : arena_printf(rq->arena, "%d", (int)type);
+}
+
+static enum code not_set(struct request *rq, AdminMatchableResource type, const struct attributes_scope *s,
+			 struct err *err)
+{
+	return err_set(err, NOT_FOUND,
+		       "Resource [{Project:%s Domain:%s Workflow:%s LaunchPlan: ResourceType:%s}] not found",
+		       s->project, s->domain, s->workflow, type_name(rq, type));
+}
+
+static enum code missing_attributes(struct err *err)
+{
+	return err_set(err, INVALID_ARGUMENT, "missing attributes");
+}
+
+/* Changes only in projects that are active. */
+static enum code check_project(struct db *db, const char *project, bool for_change, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(project));
+
+	if (!c && !db_rows_count(rows))
+		c = err_set(err, INVALID_ARGUMENT,
+			    "failed to validate that project [%s] %s, err: [project [%s] not found]", project,
+			    for_change ? "is registered" : "exists", project);
+	if (!c && for_change && db_get_i64(rows, 0, 0) != ADMIN_PROJECT_PROJECT_STATE_ACTIVE)
+		c = err_set(err, INVALID_ARGUMENT, "project [%s] is not active", project);
+	return c;
+}
+
+/* ---- of a project ---- */
+
+static enum code update_project_attributes(struct request *rq, const AdminProjectAttributesUpdateRequest *in,
+					   AdminProjectAttributesUpdateResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	const AdminProjectAttributes *a = in->attributes;
+
+	(void)ret;
+	if (!a)
+		return missing_attributes(err);
+	struct attributes_scope scope = {a->project, "", ""};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+	if (!c)
+		c = check_project(db, a->project, true, err);
+	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+}
+API_THUNK(update_project_attributes)
+
+/* flyteconsole shows of a project what holds there: what is not set comes from the configuration. */
+static AdminMatchingAttributes *with_defaults(struct request *rq, const AdminMatchingAttributes *set)
+{
+	AdminMatchingAttributes *m = pb_new(rq->arena, ADMIN_MATCHING_ATTRIBUTES_DESC);
+	AdminWorkflowExecutionConfig *config = pb_new(rq->arena, ADMIN_WORKFLOW_EXECUTION_CONFIG_DESC);
+
+	if (set)
+		*config = *set->workflow_execution_config;
+	if (!config->max_parallelism)
+		config->max_parallelism = (int32_t)admin_of(rq)->config->max_parallelism;
+	m->target_case = ADMIN_MATCHING_ATTRIBUTES_TARGET_WORKFLOW_EXECUTION_CONFIG;
+	m->workflow_execution_config = config;
+	return m;
+}
+
+static enum code get_project_attributes(struct request *rq, const AdminProjectAttributesGetRequest *in,
+					AdminProjectAttributesGetResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, "", ""};
+	struct attributes_found found = {0};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = check_project(db, in->project, false, err);
+	if (!c)
+		c = attributes_exact(rq, db, in->resource_type, &scope, &found, err);
+	if (c)
+		return c;
+	if (in->resource_type == ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG)
+		found.attributes = with_defaults(rq, found.attributes);
+	if (!found.attributes)
+		return not_set(rq, in->resource_type, &scope, err);
+	ret->attributes = pb_new(rq->arena, ADMIN_PROJECT_ATTRIBUTES_DESC);
+	ret->attributes->project = in->project;
+	ret->attributes->matching_attributes = found.attributes;
+	return OK;
+}
+API_THUNK(get_project_attributes)
+
+static enum code delete_project_attributes(struct request *rq, const AdminProjectAttributesDeleteRequest *in,
+					   AdminProjectAttributesDeleteResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, "", ""};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	(void)ret;
+	if (!c)
+		c = check_project(db, in->project, true, err);
+	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+}
+API_THUNK(delete_project_attributes)
+
+/* ---- of a project's domain ---- */
+
+static enum code update_project_domain_attributes(struct request *rq,
+						  const AdminProjectDomainAttributesUpdateRequest *in,
+						  AdminProjectDomainAttributesUpdateResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	const AdminProjectDomainAttributes *a = in->attributes;
+
+	(void)ret;
+	if (!a)
+		return missing_attributes(err);
+	struct attributes_scope scope = {a->project, a->domain, ""};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+	if (!c)
+		c = check_project_domain(rq, db, a->project, a->domain, err);
+	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+}
+API_THUNK(update_project_domain_attributes)
+
+static enum code get_project_domain_attributes(struct request *rq, const AdminProjectDomainAttributesGetRequest *in,
+					       AdminProjectDomainAttributesGetResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, in->domain, ""};
+	struct attributes_found found = {0};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = check_project_domain(rq, db, in->project, in->domain, err);
+	if (!c)
+		c = attributes_find(rq, db, in->resource_type, &scope, &found, err);
+	if (!c && !found.attributes)
+		c = not_set(rq, in->resource_type, &scope, err);
+	if (c)
+		return c;
+	ret->attributes = pb_new(rq->arena, ADMIN_PROJECT_DOMAIN_ATTRIBUTES_DESC);
+	ret->attributes->project = (char *)found.scope.project;
+	ret->attributes->domain = (char *)found.scope.domain;
+	ret->attributes->matching_attributes = found.attributes;
+	return OK;
+}
+API_THUNK(get_project_domain_attributes)
+
+static enum code delete_project_domain_attributes(struct request *rq,
+						  const AdminProjectDomainAttributesDeleteRequest *in,
+						  AdminProjectDomainAttributesDeleteResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, in->domain, ""};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	(void)ret;
+	if (!c)
+		c = check_project_domain(rq, db, in->project, in->domain, err);
+	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+}
+API_THUNK(delete_project_domain_attributes)
+
+/* ---- of a workflow ---- */
+
+static enum code check_workflow(struct request *rq, struct db *db, const struct attributes_scope *scope,
+				struct err *err)
+{
+	enum code c = check_project_domain(rq, db, scope->project, scope->domain, err);
+
+	return c ? c : check_text(scope->workflow, "name", err);
+}
+
+static enum code update_workflow_attributes(struct request *rq, const AdminWorkflowAttributesUpdateRequest *in,
+					    AdminWorkflowAttributesUpdateResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	const AdminWorkflowAttributes *a = in->attributes;
+
+	(void)ret;
+	if (!a)
+		return missing_attributes(err);
+	struct attributes_scope scope = {a->project, a->domain, a->workflow};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+	if (!c)
+		c = check_workflow(rq, db, &scope, err);
+	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+}
+API_THUNK(update_workflow_attributes)
+
+static enum code get_workflow_attributes(struct request *rq, const AdminWorkflowAttributesGetRequest *in,
+					 AdminWorkflowAttributesGetResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, in->domain, in->workflow};
+	struct attributes_found found = {0};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c)
+		c = check_workflow(rq, db, &scope, err);
+	if (!c)
+		c = attributes_find(rq, db, in->resource_type, &scope, &found, err);
+	if (!c && !found.attributes)
+		c = not_set(rq, in->resource_type, &scope, err);
+	if (c)
+		return c;
+	ret->attributes = pb_new(rq->arena, ADMIN_WORKFLOW_ATTRIBUTES_DESC);
+	ret->attributes->project = (char *)found.scope.project;
+	ret->attributes->domain = (char *)found.scope.domain;
+	ret->attributes->workflow = (char *)found.scope.workflow;
+	ret->attributes->matching_attributes = found.attributes;
+	return OK;
+}
+API_THUNK(get_workflow_attributes)
+
+static enum code delete_workflow_attributes(struct request *rq, const AdminWorkflowAttributesDeleteRequest *in,
+					    AdminWorkflowAttributesDeleteResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	struct attributes_scope scope = {in->project, in->domain, in->workflow};
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	(void)ret;
+	if (!c)
+		c = check_workflow(rq, db, &scope, err);
+	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+}
+API_THUNK(delete_workflow_attributes)
+
+/* ---- of everybody ---- */
+
+static enum code list_matchable_attributes(struct request *rq, const AdminListMatchableAttributesRequest *in,
+					   AdminListMatchableAttributesResponse *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+
+	if (!protobuf_c_enum_descriptor_get_value(ADMIN_MATCHABLE_RESOURCE_DESC, (int)in->resource_type))
+		return err_set(err, INVALID_ARGUMENT, "invalid value for resource_type");
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+	if (!c)
+		c = db_query(db, &LIST, &rows, err, db_i32((int32_t)in->resource_type));
+	for (size_t i = 0; !c && i < db_rows_count(rows); i++) {
+		AdminMatchableAttributesConfiguration *one =
+			pb_new(rq->arena, ADMIN_MATCHABLE_ATTRIBUTES_CONFIGURATION_DESC);
+		one->project = db_get_text(rows, i, 0, rq->arena);
+		one->domain = db_get_text(rows, i, 1, rq->arena);
+		one->workflow = db_get_text(rows, i, 2, rq->arena);
+		one->launch_plan = db_get_text(rows, i, 3, rq->arena);
+		c = pb_unpack_own(ADMIN_MATCHING_ATTRIBUTES_DESC, db_get_str(rows, i, 4), rq->arena,
+				  (void **)&one->attributes, err);
+		*PB_ADD(rq->arena, ret->configurations, ret->n_configurations) = one;
+	}
+	return c;
+}
+API_THUNK(list_matchable_attributes)
+
+const struct api_binding admin_attributes_rpcs[] = {
+	{"UpdateProjectAttributes", update_project_attributes_api},
+	{"GetProjectAttributes", get_project_attributes_api},
+	{"DeleteProjectAttributes", delete_project_attributes_api},
+	{"UpdateProjectDomainAttributes", update_project_domain_attributes_api},
+	{"GetProjectDomainAttributes", get_project_domain_attributes_api},
+	{"DeleteProjectDomainAttributes", delete_project_domain_attributes_api},
+	{"UpdateWorkflowAttributes", update_workflow_attributes_api},
+	{"GetWorkflowAttributes", get_workflow_attributes_api},
+	{"DeleteWorkflowAttributes", delete_workflow_attributes_api},
+	{"ListMatchableAttributes", list_matchable_attributes_api},
+	{0},
+};
