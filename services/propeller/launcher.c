@@ -9,7 +9,7 @@
 #include "values.h"
 
 enum {
-	THREADS = 4,
+	THREADS = 16,
 	QUEUED = 65536,
 	CALL_TIMEOUT_US = 20000000,
 	FIRST_PAUSE_US = 100000,
