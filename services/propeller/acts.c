@@ -258,7 +258,7 @@ enum code acts_open(struct acts *a, struct err *err)
 	a->host.epoch = a->p->epoch;
 	a->admin =
 		rpc_channel_new(&(struct rpc_channel_options){.target = a->p->config->admin_endpoint, .name = "admin"});
-	a->host.futures = futures_new(a->p->store, a->admin);
+	a->host.futures = futures_new(a->p->store, a->admin, a->p->loop);
 	a->launcher = launcher_new(&a->host, a->admin, (size_t)a->p->config->max_output_bytes);
 	return process_executor.open(&a->host, a->p->config, &a->process, err);
 }

@@ -10,15 +10,25 @@
 #include "flyteidl/service/admin.h"
 #include "pb/pb.h"
 
-enum { THREADS = 2, QUEUED = 4096, CALL_TIMEOUT_US = 20000000 };
+enum {
+	THREADS = 2,
+	QUEUED = 4096,
+	CALL_TIMEOUT_US = 5000000,
+	FIRST_PAUSE_US = 100000,
+	MAX_PAUSE_US = 10000000,
+};
 
 struct futures {
 	struct store *store;
 	struct rpc_channel *admin;
 	const struct pb_method *get_launch_plan;
+	struct loop *loop;
+	struct futures_request *waiting; /* to be tried again; on the loop */
 	struct queue *queue;
 	pthread_t threads[THREADS];
 };
+
+static void submit(struct futures_request *rq);
 
 /* One request under way. */
 struct compiling {
@@ -49,8 +59,10 @@ static enum code get_launch_plan(struct compiling *c, const CoreIdentifier *id, 
 	get.id = (CoreIdentifier *)id;
 	enum code code = rpc_call(c->futures->admin, c->futures->get_launch_plan, &get, CALL_TIMEOUT_US, c->arena,
 				  (void **)&plan, err);
+	/* Whatever keeps admin from answering says nothing of the workflow. */
 	if (code)
-		return err_prefix(err, code, "launch plan %s:%s: ", id->name, id->version);
+		return err_prefix(err, rpc_may_pass(code) ? UNAVAILABLE : code, "launch plan %s:%s: ", id->name,
+				  id->version);
 	c->launch_plans[c->n_launch_plans++] = (struct launch_plan_interface){
 		.id = id,
 		.inputs = plan->closure ? plan->closure->expected_inputs : NULL,
@@ -106,24 +118,79 @@ static void answer(struct compiling *c, AlulaDynamicWorkflow *workflow, enum cod
 	c->rq->fn(c->rq->arg, workflow, NULL);
 }
 
+/* ---- trying again; on the loop ---- */
+
+static void on_timer(void *arg)
+{
+	struct futures_request *rq = arg;
+
+	*(rq->before ? &rq->before->after : &rq->futures->waiting) = rq->after;
+	if (rq->after)
+		rq->after->before = rq->before;
+	loop_timer_free(take(rq->timer));
+	submit(rq);
+}
+
+static void wait_on_loop(void *arg)
+{
+	struct futures_request *rq = arg;
+	struct futures *f = rq->futures;
+
+	rq->before = NULL;
+	rq->after = f->waiting;
+	if (rq->after)
+		rq->after->before = rq;
+	f->waiting = rq;
+	rq->timer = loop_timer_new(f->loop, "futures", on_timer, rq);
+	loop_timer_set(rq->timer, rq->pause_us);
+}
+
+static void try_later(struct futures_request *rq)
+{
+	rq->pause_us = rq->pause_us ? MIN(rq->pause_us * 2, (int64_t)MAX_PAUSE_US) : FIRST_PAUSE_US;
+	loop_post(rq->futures->loop, wait_on_loop, rq);
+}
+
+/* For the threads; from any thread. */
+static void submit(struct futures_request *rq)
+{
+	if (!queue_try_push(rq->futures->queue, rq))
+		try_later(rq);
+}
+
+/* ---- the threads ---- */
+
+static enum code store_compiled(struct compiling *c, AlulaDynamicWorkflow *workflow, struct err *err)
+{
+	workflow->closure_uri = (char *)compiled_futures_uri(c->arena, workflow->uri);
+	enum code code = store_put(c->futures->store, workflow->closure_uri, pb_pack(workflow->closure, c->arena), err);
+
+	/* A full disk is nobody's workflow. */
+	return code ? err_prefix(err, UNAVAILABLE, "%s: ", workflow->closure_uri) : OK;
+}
+
 static void run(struct futures *f, struct futures_request *rq)
 {
+	static struct log_limit limit;
 	auto_free(arena_free) struct arena *a = arena_new(0);
 	struct compiling c = {.futures = f, .rq = rq, .arena = a};
 	AlulaDynamicWorkflow workflow = ALULA_DYNAMIC_WORKFLOW_INIT;
 	struct err err;
+	size_t held;
 
 	workflow.uri = arena_printf(a, "%s/" FUTURES_FILE, rq->output_prefix);
 	enum code code = read_spec(&c, &err);
 	if (!code)
 		code = compile(&c, &workflow.closure, &err);
-	if (!code) {
-		workflow.closure_uri = (char *)compiled_futures_uri(a, workflow.uri);
-		code = store_put(f->store, workflow.closure_uri, pb_pack(workflow.closure, a), &err);
-		/* A full disk is nobody's workflow. */
-		code = code ? UNAVAILABLE : OK;
+	if (!code)
+		code = store_compiled(&c, &workflow, &err);
+	if (code != UNAVAILABLE) {
+		answer(&c, &workflow, code, &err);
+		return;
 	}
-	answer(&c, &workflow, code, &err);
+	if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+		log_warn("cannot compile a dynamic workflow; trying again", LOG_ERR(&err), LOG_INT("held_back", held));
+	try_later(rq);
 }
 
 static void *futures_thread(void *arg)
@@ -139,20 +206,18 @@ static void *futures_thread(void *arg)
 
 void futures_compile(struct futures *f, struct futures_request *rq)
 {
-	struct err err;
-
-	if (queue_try_push(f->queue, rq))
-		return;
-	err_set(&err, UNAVAILABLE, "too many dynamic workflows wait to be compiled");
-	rq->fn(rq->arg, NULL, &err);
+	rq->futures = f;
+	rq->pause_us = 0;
+	submit(rq);
 }
 
-struct futures *futures_new(struct store *store, struct rpc_channel *admin)
+struct futures *futures_new(struct store *store, struct rpc_channel *admin, struct loop *loop)
 {
 	struct futures *f = x_calloc(1, sizeof *f);
 
 	f->store = store;
 	f->admin = admin;
+	f->loop = loop;
 	f->get_launch_plan = pb_find_method(&ADMIN_SERVICE_TABLE, "GetLaunchPlan");
 	f->queue = queue_new("futures", QUEUED);
 	for (size_t i = 0; i < THREADS; i++)
@@ -172,6 +237,8 @@ void futures_free(struct futures *f)
 		continue;
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(f->threads[i], NULL);
+	for (rq = f->waiting; rq; rq = rq->after)
+		loop_timer_free(rq->timer);
 	queue_free(f->queue);
 	free(f);
 }

@@ -1,9 +1,11 @@
 /* What dynamic tasks leave, futures.pb: read, compiled, and kept beside it as futures_compiled.pb. On threads of its
- * own, since admin may have to be asked for the interfaces of launch plans. Source: flytepropeller
- * controller/nodes/dynamic/dynamic_workflow.go (v1.16.8). */
+ * own, since admin may have to be asked for the interfaces of launch plans; while admin or the store cannot be reached,
+ * a request waits on a timer and holds up no other. Source: flytepropeller controller/nodes/dynamic/dynamic_workflow.go
+ * (v1.16.8). */
 #pragma once
 #include "alula/journal.h"
 #include "base/arena.h"
+#include "loop/loop.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
 
@@ -19,11 +21,16 @@ struct futures_request {
 	 * had this time: `err` says why, and `workflow` is NULL. Borrowed for the call. */
 	void (*fn)(void *arg, const AlulaDynamicWorkflow *workflow, const struct err *err);
 	void *arg;
+	/* Of the futures while the request is theirs. */
+	struct futures *futures;
+	int64_t pause_us;
+	struct loop_timer *timer;
+	struct futures_request *before, *after;
 };
 
-/* Both borrowed. */
-struct futures *futures_new(struct store *store, struct rpc_channel *admin);
+/* All borrowed. */
+struct futures *futures_new(struct store *store, struct rpc_channel *admin, struct loop *loop);
 /* From any thread; `rq` must live until the answer. */
 void futures_compile(struct futures *f, struct futures_request *rq);
-/* Requests that wait are dropped without an answer. NULL is fine. */
+/* Requests that wait are dropped without an answer. The loop must not run any more. NULL is fine. */
 void futures_free(struct futures *f);

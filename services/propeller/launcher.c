@@ -9,7 +9,7 @@
 #include "values.h"
 
 enum {
-	THREADS = 16,
+	THREADS = 16, /* as many calls as admin handles at once by default */
 	QUEUED = 65536,
 	CALL_TIMEOUT_US = 20000000,
 	FIRST_PAUSE_US = 100000,
@@ -158,15 +158,6 @@ static void start(struct job *j)
 
 /* ---- the threads ---- */
 
-static bool may_pass(enum code code)
-{
-	static const bool PASSES[] = {
-		[UNAVAILABLE] = true, [DEADLINE_EXCEEDED] = true, [INTERNAL] = true,           [UNKNOWN] = true,
-		[DATA_LOSS] = true,   [ABORTED] = true,           [RESOURCE_EXHAUSTED] = true,
-	};
-	return (size_t)code < ARRAY_SIZE(PASSES) && PASSES[code];
-}
-
 static bool abandoned(struct job *j)
 {
 	pthread_mutex_lock(&j->launcher->lock);
@@ -183,7 +174,7 @@ static enum code call(struct job *j, struct err *err)
 
 	if (!j->create) {
 		enum code c = rpc_call(l->admin, l->terminate, j->terminate, CALL_TIMEOUT_US, a, &answer, err);
-		return may_pass(c) ? c : OK; /* it is not there, or over already */
+		return rpc_may_pass(c) ? c : OK; /* it is not there, or over already */
 	}
 	if (abandoned(j))
 		return CANCELLED;
@@ -198,7 +189,7 @@ static void run(struct job *j)
 	size_t held;
 	enum code c = call(j, &err);
 
-	if (!may_pass(c)) {
+	if (!rpc_may_pass(c)) {
 		done(j, c, &err);
 		return;
 	}

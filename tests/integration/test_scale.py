@@ -4,8 +4,9 @@ import os
 from flyteidl.admin import common_pb2, node_execution_pb2
 from flyteidl.core import dynamic_job_pb2, execution_pb2 as core_execution, literals_pb2, workflow_pb2
 
+from stack import wait_for
 from test_crashes import create_fan, create_script_task
-from test_executions import create, create_task, finish, integer, list_nodes, unique
+from test_executions import create, create_plan, create_task, finish, integer, list_nodes, unique
 
 N = 2000
 
@@ -15,19 +16,22 @@ def node(i, task):
     return workflow_pb2.Node(id=f"n{i}", inputs=[x], task_node=workflow_pb2.TaskNode(reference_id=task))
 
 
-def write_futures(stack):
-    """What a dynamic task leaves that makes N nodes."""
-    task = create_task(stack.admin)
-    template = stack.admin.GetTask(common_pb2.ObjectGetRequest(id=task)).closure.compiled_task.template
-    spec = dynamic_job_pb2.DynamicJobSpec(min_successes=N, tasks=[template], nodes=[node(i, task) for i in range(N)])
+def write_futures(stack, spec):
+    """A file for a dynamic task to leave."""
     path = os.path.join(stack.directory, unique("futures"))
     with open(path, "wb") as f:
         f.write(spec.SerializeToString())
     return path
 
 
+def many_nodes(stack):
+    task = create_task(stack.admin)
+    template = stack.admin.GetTask(common_pb2.ObjectGetRequest(id=task)).closure.compiled_task.template
+    return dynamic_job_pb2.DynamicJobSpec(min_successes=N, tasks=[template], nodes=[node(i, task) for i in range(N)])
+
+
 def test_large_dynamic_workflow(stack):
-    script = f'mkdir -p "$1" && cp {write_futures(stack)} "$1/futures.pb"'
+    script = f'mkdir -p "$1" && cp {write_futures(stack, many_nodes(stack))} "$1/futures.pb"'
     plan = create_fan(stack.admin, create_script_task(stack.admin, script), 1)
     execution = create(stack.admin, plan)
     assert finish(stack.admin, execution).closure.phase == core_execution.WorkflowExecution.SUCCEEDED
@@ -47,3 +51,28 @@ def test_large_dynamic_workflow(stack):
     os.remove(path.removeprefix("file://"))
     data = stack.admin.GetNodeExecutionData(node_execution_pb2.NodeExecutionGetDataRequest(id=id))
     assert not data.dynamic_workflow.HasField("compiled_workflow") and data.full_inputs.literals
+
+
+def test_dynamic_workflow_waits_for_admin(new_stack):
+    """To know a launch plan's interface admin must be asked: while it is away, nothing fails and nobody else waits."""
+    stack = new_stack(env={"ALULA_PLUGINS_PROCESS_SLOTS": "2"})
+    child = create_plan(stack.admin)
+    x = literals_pb2.Binding(var="x", binding=literals_pb2.BindingData(scalar=integer(3).scalar))
+    made = workflow_pb2.Node(id="n0", inputs=[x], workflow_node=workflow_pb2.WorkflowNode(launchplan_ref=child))
+    futures = write_futures(stack, dynamic_job_pb2.DynamicJobSpec(min_successes=1, nodes=[made]))
+    runs, go, plain = (os.path.join(stack.directory, name) for name in ("runs", "go", "plain"))
+    script = (f'echo run >> {runs}; until [ -e {go} ]; do sleep 0.01; done; mkdir -p "$1" && '
+              f'cp {futures} "$1/futures.pb"')
+    dynamic = create(stack.admin, create_fan(stack.admin, create_script_task(stack.admin, script), 2))
+    wait_for(lambda: os.path.exists(runs) and len(open(runs).readlines()) == 2)
+    other = create(stack.admin, create_fan(stack.admin, create_script_task(stack.admin, f"echo $2 >> {plain}"), 2))
+    wait_for(lambda: stack.metric("propeller", "propeller:process:waiting") == 2)
+    stack.kill_and_hold("admin")
+    open(go, "w").close()
+    wait_for(lambda: os.path.exists(plain) and len(open(plain).readlines()) == 2)
+    wait_for(lambda: "cannot compile a dynamic workflow" in stack.log("propeller"))
+    stack.start("admin")
+    stack.wait_ready("admin")
+    for execution in (dynamic, other):
+        assert finish(stack.admin, execution).closure.phase == core_execution.WorkflowExecution.SUCCEEDED
+    assert len(open(runs).readlines()) == 2

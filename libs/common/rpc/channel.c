@@ -236,3 +236,13 @@ enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const 
 	return_queue(c, cq);
 	return code;
 }
+
+bool rpc_may_pass(enum code code)
+{
+	static const bool PASSES[] = {
+		[UNAVAILABLE] = true, [DEADLINE_EXCEEDED] = true, [INTERNAL] = true,           [UNKNOWN] = true,
+		[DATA_LOSS] = true,   [ABORTED] = true,           [RESOURCE_EXHAUSTED] = true,
+	};
+
+	return (size_t)code < ARRAY_SIZE(PASSES) && PASSES[code];
+}

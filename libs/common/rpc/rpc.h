@@ -61,6 +61,9 @@ void rpc_channel_free(struct rpc_channel *c); /* no call may be under way */
 enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const void *in, int64_t timeout_us,
 		   struct arena *a, void **ret, struct err *err);
 
+/* May a call that failed so do better when it is tried again? Not when it was refused for what it says. */
+bool rpc_may_pass(enum code code);
+
 /* Streams of either direction. Sending and receiving may be done by two threads at once. */
 struct rpc_stream;
 enum code rpc_stream_open(struct rpc_channel *c, const struct pb_method *method, int64_t timeout_us,

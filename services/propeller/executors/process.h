@@ -48,6 +48,8 @@ struct executor {
 void run_free(struct run *r); /* gives its slot to the next */
 void run_wait_for_slot(struct run *r);
 void run_leave_queue(struct run *r);
+/* Its process is over: another one may run, though what it left is still being read. */
+void run_leave_slot(struct run *r);
 void process_throw_away(struct executor *x, char *path); /* malloc'd; removed later */
 
 /* process_run.c */

@@ -125,6 +125,7 @@ static void read_results(struct run *r)
 		.arg = r,
 	};
 	results_read(&r->results);
+	run_leave_slot(r);
 }
 
 /* ---- the shim ---- */

@@ -41,6 +41,15 @@ void run_free(struct run *r)
 	next_waiting(x);
 }
 
+void run_leave_slot(struct run *r)
+{
+	if (!r->holds_slot)
+		return;
+	r->holds_slot = false;
+	r->x->busy--;
+	next_waiting(r->x);
+}
+
 void run_wait_for_slot(struct run *r)
 {
 	struct executor *x = r->x;
