@@ -163,12 +163,14 @@ class Runs:
         return self.client.remote.execute(self.plan(entity), inputs=inputs,
                                           type_hints=entity.python_interface.inputs, **options)
 
+    def closure(self, execution):
+        return self.client.stack.admin.GetExecution(WorkflowExecutionGetRequest(id=execution.id.to_flyte_idl())).closure
+
     def wait(self, execution, seconds=SECONDS):
         """The closure at its end."""
-        request = WorkflowExecutionGetRequest(id=execution.id.to_flyte_idl())
         end = time.monotonic() + seconds
         while True:
-            closure = self.client.stack.admin.GetExecution(request).closure
+            closure = self.closure(execution)
             if phase_of(closure) in ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"):
                 return closure
             assert time.monotonic() < end, (f"{execution.id.name} is {phase_of(closure)} after {seconds} s\n" +
@@ -197,7 +199,8 @@ class Runs:
         if c.outputs is not None:
             assert self.outputs(execution, c.workflow) == c.outputs
         if c.tree is not None:
-            assert self.tree(execution) == textwrap.dedent(c.tree).strip("\n")
+            tree = self.tree(execution)
+            assert tree == textwrap.dedent(c.tree).strip("\n"), tree
         return execution
 
     def check(self, cases, name):
