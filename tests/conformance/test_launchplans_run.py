@@ -18,7 +18,7 @@ def references(client):
     register_all(client, referenced, version=referenced.VERSION)
 
 
-runs = runs_fixture(flows, leave_out=(flows.recursion,), needs=("references",))
+runs = runs_fixture(flows, needs=("references",))
 
 CASES = {
     "all-plans": case(flows.all_plans, {"n": 3}, {

@@ -208,15 +208,3 @@ def references(n: int) -> Tuple[int, int, str]:
     a = add(a=n, b=1)
     b = plan(n=a, label="reference's")
     return a, b.total, b.label
-
-
-# Without end.
-
-@reference_launch_plan(project="flytesnacks", domain="development", name="launchplans.again", version="recursion-1")
-def again(n: int) -> int:
-    return None
-
-
-@workflow
-def recursion(n: int) -> int:
-    return again(n=n)
