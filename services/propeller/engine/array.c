@@ -6,7 +6,7 @@
 #include "flyte/ids.h"
 #include "pb/pb.h"
 
-enum { MAX_ITEMS = 10 * 1000 * 1000, ERROR_CHARS = 10000 };
+enum { ERROR_CHARS = 10000 };
 
 #define USER_ERROR    CORE_EXECUTION_ERROR_ERROR_KIND_USER
 #define UNKNOWN_ERROR CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN
@@ -60,60 +60,6 @@ struct node *array_node(const struct array *a, uint32_t item)
 	return u64map_get(a->nodes, item);
 }
 
-/* ---- inputs ---- */
-
-static bool is_bound(const struct wf_array *spec, const char *var)
-{
-	for (size_t i = 0; i < spec->n_bound; i++)
-		if (strcmp(spec->bound[i], var) == 0)
-			return true;
-	return false;
-}
-
-static const CoreLiteralCollection *list_of(const struct wf_array *spec, const struct value_ref *v)
-{
-	bool list = v->literal && v->literal->value_case == CORE_LITERAL_VALUE_COLLECTION;
-
-	return list && !is_bound(spec, v->var) ? v->literal->collection : NULL;
-}
-
-void array_inputs(const struct array *a, uint32_t item, struct arena *arena, struct values *ret)
-{
-	struct value_ref *at = arena_array(arena, struct value_ref, a->inputs.n);
-
-	for (size_t i = 0; i < a->inputs.n; i++) {
-		const CoreLiteralCollection *list = list_of(a->spec, &a->inputs.at[i]);
-		at[i] = a->inputs.at[i];
-		if (list)
-			at[i] = (struct value_ref){.var = at[i].var, .literal = list->literals[item]};
-	}
-	*ret = (struct values){at, a->inputs.n};
-}
-
-/* How many items there are; false with a text. */
-static bool measure(struct fold *f, const struct wf_array *spec, const struct values *inputs, uint32_t *ret,
-		    const char **ret_text)
-{
-	size_t size = SIZE_MAX, bound = 0;
-
-	for (size_t i = 0; i < inputs->n; i++) {
-		const CoreLiteralCollection *list = list_of(spec, &inputs->at[i]);
-		bound += is_bound(spec, inputs->at[i].var);
-		if (list && size != SIZE_MAX && size != list->n_literals) {
-			*ret_text =
-				arena_printf(f->a, "input arrays have different lengths: expecting '%zu' found '%zu'",
-					     size, list->n_literals);
-			return false;
-		}
-		size = list ? list->n_literals : size;
-	}
-	if (size == SIZE_MAX && bound == inputs->n)
-		size = 1;
-	*ret_text = size == SIZE_MAX ? "no input array provided" : "the input arrays are too long";
-	*ret = (uint32_t)size;
-	return size <= MAX_ITEMS;
-}
-
 /* ---- the array's end ---- */
 
 static const char *outputs_uri(struct fold *f, uint32_t i)
@@ -159,6 +105,10 @@ static void succeed(struct fold *f, uint32_t i)
 	struct values values;
 
 	a->over = true;
+	if (array_wants_names(f, a, &values)) {
+		node_read(f, i, &values, true);
+		return;
+	}
 	array_gather(f, a, &values);
 	CoreLiteralMap *map = values_inline(f->a, &values);
 	if (!map || pb_size(map) > f->e->options.inline_bytes)
@@ -300,7 +250,7 @@ static void start(struct fold *f, uint32_t i, const struct values *inputs, bool 
 	const char *text;
 	uint32_t size;
 
-	if (!measure(f, spec, inputs, &size, &text) || f->x->next_node > UINT32_MAX - 1 - size) {
+	if (!array_measure(f, spec, inputs, &size, &text) || f->x->next_node > UINT32_MAX - 1 - size) {
 		node_fail_at_once(f, i, USER_ERROR, "InvalidArrayLength", text);
 		return;
 	}
@@ -327,19 +277,10 @@ static void start(struct fold *f, uint32_t i, const struct values *inputs, bool 
 		more(f, i);
 }
 
-static void read_inputs(struct fold *f, uint32_t i, const struct values *inputs)
-{
-	struct action *a = action_new(f, ACTION_READ_VALUES, i);
-
-	node_at(f, i)->run->reading = true;
-	a->values = values_clone(f->a, inputs);
-	a->n_values = inputs->n;
-}
-
 static void begin(struct fold *f, uint32_t i)
 {
 	struct resolving r = resolving_of(f, i);
-	struct values inputs;
+	struct values inputs, wanted;
 
 	if (!resolve_inputs(&r, wf_node(f, i), &inputs)) {
 		node_fail_at_once(f, i, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, "BindingResolutionFailure", r.error);
@@ -347,24 +288,46 @@ static void begin(struct fold *f, uint32_t i)
 	}
 	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
 	node_run(f, i);
-	if (values_inline(f->a, &inputs))
-		start(f, i, &inputs, r.composed);
+	if (array_wants(f, i, &inputs, &wanted))
+		node_read(f, i, &wanted, true);
 	else
-		read_inputs(f, i, &inputs);
+		start(f, i, &inputs, r.composed);
 }
 
+static void inputs_read(struct fold *f, uint32_t i, const AlulaValuesRead *in)
+{
+	struct resolving r = resolving_of(f, i);
+	struct values inputs, wanted;
+
+	if (!resolve_inputs(&r, wf_node(f, i), &inputs))
+		return;
+	array_wants(f, i, &inputs, &wanted);
+	array_take(f, &wanted, in, &inputs);
+	start(f, i, &inputs, true);
+}
+
+/* The lists that the array is over, as far as they must be looked at, or the names of what its items gave. */
 static void read_done(struct fold *f, uint32_t i, const AlulaValuesRead *in)
 {
-	bool read = in->result_case == ALULA_VALUES_READ_RESULT_LITERALS;
-	struct values inputs;
+	struct run *r = node_at(f, i)->run;
 
+	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR && r->frame) {
+		frame_set_error(f, r->frame, in->error, false);
+		frame_stop(f, r->frame, "ArrayNodeFailing", THEN_FAIL);
+		return;
+	}
 	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
 		node_set_inputs_uri(f, i, node_fail(f, i, in->error, false));
-	if (!read)
+	if (in->result_case != ALULA_VALUES_READ_RESULT_LITERALS)
 		return;
-	values_of_map(f->a, in->literals, &inputs);
-	node_at(f, i)->run->reading = false;
-	start(f, i, &inputs, true);
+	r->reading = false;
+	f->changed = true;
+	if (!r->frame) {
+		inputs_read(f, i, in);
+		return;
+	}
+	array_name(r->frame, in);
+	succeed(f, i);
 }
 
 /* The items' common file is there, or the outputs' are. */
@@ -392,10 +355,13 @@ static void pending(struct fold *f, uint32_t i)
 {
 	const struct run *r = node_at(f, i)->run;
 	struct resolving res = resolving_of(f, i);
-	struct values values;
+	struct values values, wanted;
 
-	if (r->reading && resolve_inputs(&res, wf_node(f, i), &values))
-		read_inputs(f, i, &values);
+	if (r->reading && r->frame && array_wants_names(f, r->frame->array, &values))
+		node_read(f, i, &values, true);
+	if (r->reading && !r->frame && resolve_inputs(&res, wf_node(f, i), &values) &&
+	    array_wants(f, i, &values, &wanted))
+		node_read(f, i, &wanted, true);
 	if (r->storing && r->frame->array->over) {
 		array_gather(f, r->frame->array, &values);
 		store(f, i, outputs_uri(f, i), &values);

@@ -1,5 +1,4 @@
 /* Bindings: made into expressions once a workflow, resolved to values once a node. */
-#include "engine/msgpack.h"
 #include "engine/private.h"
 #include "pb/pb.h"
 
@@ -13,7 +12,7 @@ static struct expr literal_expr(struct workflow *w, CoreLiteral *literal)
 static struct expr promise_expr(struct workflow *w, const struct node_names *names, const CoreOutputReference *p,
 				const char **ret_error)
 {
-	struct expr e = {.kind = EXPR_PROMISE, .n = (uint32_t)p->n_attr_path};
+	struct expr e = {.kind = EXPR_PROMISE};
 
 	if (!node_names_find(names, p->node_id, &e.promise.node)) {
 		*ret_error =
@@ -22,8 +21,9 @@ static struct expr promise_expr(struct workflow *w, const struct node_names *nam
 	}
 	e.promise.var = arena_strdup(w->arena, node_names_variable(names, e.promise.node, p->var));
 	if (p->n_attr_path) {
-		const CoreOutputReference *copy = pb_clone(p, w->arena);
-		e.promise.path = (const CorePromiseAttribute *const *)copy->attr_path;
+		struct value_path path = {p->node_id, p->var, (uint32_t)p->n_attr_path,
+					  (const CorePromiseAttribute *const *)p->attr_path};
+		e.promise.path = attribute_path_copy(w->arena, &path);
 	}
 	return e;
 }
@@ -122,88 +122,72 @@ static const struct value_ref *find_output(const struct outputs *o, const char *
 	return NULL;
 }
 
-static const CoreLiteral *map_item(const CoreLiteral *literal, const char *key)
+/* On in what an offloaded literal stands for. */
+static void go_elsewhere(struct resolving *r, const struct attribute *at, const struct value_path *path,
+			 struct value_ref *v)
 {
-	if (literal->value_case != CORE_LITERAL_VALUE_MAP)
-		return NULL;
-	for (size_t i = 0; i < literal->map->n_literals; i++)
-		if (strcmp(literal->map->literals[i]->key, key) == 0)
-			return literal->map->literals[i]->value;
-	return NULL;
-}
-
-static const CoreLiteral *list_item(const CoreLiteral *literal, int32_t at)
-{
-	if (literal->value_case != CORE_LITERAL_VALUE_COLLECTION || at < 0 ||
-	    (size_t)at >= literal->collection->n_literals)
-		return NULL;
-	return literal->collection->literals[at];
-}
-
-static const CoreLiteral *attribute(const CoreLiteral *literal, const CorePromiseAttribute *step)
-{
-	if (step->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE)
-		return map_item(literal, step->string_value);
-	if (step->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_INT_VALUE)
-		return list_item(literal, step->int_value);
-	return NULL;
-}
-
-static const CoreBinary *msgpack_of(const CoreLiteral *l)
-{
-	bool binary = l->value_case == CORE_LITERAL_VALUE_SCALAR && l->scalar->value_case == CORE_SCALAR_VALUE_BINARY;
-
-	return binary && strcmp(l->scalar->binary->tag, "msgpack") == 0 ? l->scalar->binary : NULL;
-}
-
-/* What a dataclass or dict has at the end of the path; in r->a. */
-static const CoreLiteral *packed_attribute(struct resolving *r, const CoreBinary *b,
-					   const CorePromiseAttribute *const *path, size_t n)
-{
-	struct str value = {(const char *)b->value.data, b->value.len};
-
-	for (size_t i = 0; i < n; i++) {
-		bool key = path[i]->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE;
-		if (key ? !msgpack_key(value, path[i]->string_value, &value)
-			: !msgpack_item(value, path[i]->int_value, &value))
-			return NULL;
-	}
+	*v = (struct value_ref){
+		.kind = VALUE_STORED,
+		.uri = at->literal->offloaded_metadata->uri,
+		.path = attribute_path_join(r->a, NULL, path, at->done),
+	};
 	r->source = NULL;
 	r->composed = true;
-	return msgpack_literal(r->a, value);
 }
 
-static const char *path_text(struct arena *a, const struct expr *e)
+static bool follow_literal(struct resolving *r, const struct value_path *path, uint32_t from, struct value_ref *v)
 {
-	const char *text = "";
+	struct attribute at;
 
-	for (uint32_t i = 0; i < e->n; i++) {
-		const CorePromiseAttribute *step = e->promise.path[i];
-		text = step->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE
-			       ? arena_printf(a, "%s[%s]", text, step->string_value)
-			       : arena_printf(a, "%s[%d]", text, step->int_value);
+	switch (attribute_follow(r->a, v->literal, path, from, &at)) {
+	case ATTRIBUTE_FOUND: *v = (struct value_ref){.literal = at.literal}; break;
+	case ATTRIBUTE_ELSEWHERE: go_elsewhere(r, &at, path, v); return true;
+	case ATTRIBUTE_MISSING: r->error = at.error; return false;
 	}
-	return text;
+	if (at.composed)
+		r->source = NULL;
+	r->composed = r->composed || at.composed;
+	return true;
 }
 
-/* Attributes of what the engine has; not of what lies in the store. */
-static bool follow_path(struct resolving *r, const struct expr *e, struct value_ref *v)
+static const struct value_ref *item_at(const struct value_ref *v, const CorePromiseAttribute *step)
 {
-	bool stored = !v->literal;
-	const CoreBinary *packed = NULL;
+	bool key = step->value_case == CORE_PROMISE_ATTRIBUTE_VALUE_STRING_VALUE;
 
-	for (uint32_t i = 0; v->literal && !packed && i < e->n; i++) {
-		packed = msgpack_of(v->literal);
-		v->literal = packed ? packed_attribute(r, packed, e->promise.path + i, e->n - i)
-				    : attribute(v->literal, e->promise.path[i]);
+	if (v->kind == VALUE_COLLECTION)
+		return !key && step->int_value >= 0 && (size_t)step->int_value < v->n_items ? &v->items[step->int_value]
+											    : NULL;
+	for (size_t i = 0; key && i < v->n_items; i++)
+		if (strcmp(v->items[i].var, step->string_value) == 0)
+			return &v->items[i];
+	return NULL;
+}
+
+/* Of what lies in the store only the way to it is known: whoever reads it goes on. */
+static bool follow_path(struct resolving *r, const struct value_path *path, struct value_ref *v)
+{
+	uint32_t i = 0;
+
+	while (i < path->n && (v->kind == VALUE_COLLECTION || v->kind == VALUE_MAP)) {
+		const struct value_ref *item = item_at(v, path->steps[i++]);
+		if (!item) {
+			/* The message is the same for a literal that has nothing. */
+			struct attribute at;
+			attribute_follow(r->a, NULL, path, i - 1, &at);
+			r->error = at.error;
+			return false;
+		}
+		*v = *item;
 	}
-	if (v->literal)
+	if (i == path->n)
 		return true;
-	r->error = arena_printf(
-		r->a, "failed at Node[%s]. PromiseAttributeResolveError: attribute %s of output [%s] %s",
-		r->frame->wf->nodes[e->promise.node].id, path_text(r->a, e), e->promise.var,
-		stored ? "cannot be read: the value lies in the store, which is not supported yet" : "does not exist");
-	return false;
+	if (v->kind == VALUE_LITERAL)
+		return follow_literal(r, path, i, v);
+	v->path = attribute_path_join(r->a, v->path, path, i);
+	v->n_items = 0;
+	r->source = NULL;
+	r->composed = true;
+	return true;
 }
 
 static bool resolve_promise(struct resolving *r, const struct expr *e, struct value_ref *ret)
@@ -223,7 +207,7 @@ static bool resolve_promise(struct resolving *r, const struct expr *e, struct va
 	}
 	*ret = *found;
 	r->source = o;
-	return e->n == 0 || follow_path(r, e, ret);
+	return !e->promise.path || follow_path(r, e->promise.path, ret);
 }
 
 static bool resolve_items(struct resolving *r, const struct expr *e, struct value_ref *ret)

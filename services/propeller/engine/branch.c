@@ -60,15 +60,6 @@ static void take_case(struct fold *f, uint32_t i, const struct values *inputs)
 	node_one_less(f, case_node(f, i, taken));
 }
 
-static void read_inputs(struct fold *f, uint32_t i, const struct values *inputs)
-{
-	struct action *a = action_new(f, ACTION_READ_VALUES, i);
-
-	node_at(f, i)->run->reading = true;
-	a->values = values_clone(f->a, inputs);
-	a->n_values = inputs->n;
-}
-
 static void begin(struct fold *f, uint32_t i)
 {
 	struct values inputs;
@@ -80,7 +71,7 @@ static void begin(struct fold *f, uint32_t i)
 	if (values_inline(f->a, &inputs))
 		take_case(f, i, &inputs);
 	else
-		read_inputs(f, i, &inputs);
+		node_read(f, i, &inputs, false);
 }
 
 /* What lay in the store only. */
@@ -104,7 +95,7 @@ static void pending(struct fold *f, uint32_t i)
 	struct values inputs;
 
 	if (node_at(f, i)->run->reading && resolve_inputs(&r, wf_node(f, i), &inputs))
-		read_inputs(f, i, &inputs);
+		node_read(f, i, &inputs, false);
 }
 
 void branch_child_done(struct fold *f, uint32_t i, uint32_t child, const EventNodeExecutionEvent *last)

@@ -36,16 +36,22 @@ struct engine_options {
 	void *arg;
 };
 
+struct value_path;
+
 /* Inputs of an attempt, or outputs of an execution, as far as the engine knows them: a literal, a place in the store
- * (one variable of another node's outputs) that whoever runs the attempt reads, or a list or map of such. */
+ * (one variable of another node's outputs, or an attribute of it) that whoever runs the attempt reads, or a list or map
+ * of such. */
 struct value_ref {
 	const char *var; /* the variable; inside a map its key */
 	enum { VALUE_LITERAL, VALUE_STORED, VALUE_COLLECTION, VALUE_MAP } kind;
 	const CoreLiteral *literal;
 	const char *uri;     /* of a LiteralMap: outputs.pb or inputs.pb */
-	const char *uri_var; /* which of its variables */
+	const char *uri_var; /* which of its variables; "": all, as a map; NULL: `uri` is of a single Literal, which was
+				offloaded */
+	const struct value_path *path; /* what of it; NULL: all (engine/attribute.h) */
+	bool load;                     /* if it is an offloaded literal, what that stands for is wanted */
 	const struct value_ref *items;
-	size_t n_items;
+	size_t n_items; /* of VALUE_STORED: 0, or how long the list is that lies there */
 };
 
 enum action_kind {
@@ -54,7 +60,8 @@ enum action_kind {
 	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
 	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored{node} */
 	ACTION_STORE_INPUTS,  /* put `values` together at `uri`, for people to look at: nobody waits */
-	ACTION_READ_VALUES,   /* read `values`, then feed ValuesRead{node, attempt}; they are small */
+	ACTION_READ_VALUES,   /* read `values`, then feed ValuesRead{node, attempt}: what is larger than it may hold is
+				 an error, or, where `lengths` do, told by those */
 	ACTION_AWAIT_SIGNAL,  /* a gate waits for `signal`: people must be able to find and set it; then feed SetSignal
 			       */
 	ACTION_LAUNCH,        /* create the execution `child`, or find it if it is there; then feed ChildStarted, and
@@ -108,6 +115,7 @@ struct action {
 	const char *uri;
 	const struct value_ref *values;
 	size_t n_values;
+	bool lengths; /* READ_VALUES: of what is long, lengths of lists and keys of maps are enough */
 	const struct attempt *start;
 	const struct signal *signal;
 	const struct child *child;

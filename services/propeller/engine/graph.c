@@ -18,7 +18,7 @@ static void add_source(struct building *b, uint32_t i, const struct expr *e)
 {
 	if (e->kind == EXPR_PROMISE) {
 		vec_push(&b->sources[i], e->promise.node);
-		b->w->nodes[e->promise.node].looked_into |= e->n > 0 || looks_into(b, i);
+		b->w->nodes[e->promise.node].looked_into |= e->promise.path || looks_into(b, i);
 	}
 	for (uint32_t k = 0; (e->kind == EXPR_COLLECTION || e->kind == EXPR_MAP) && k < e->n; k++)
 		add_source(b, i, &e->items.at[k]);

@@ -134,6 +134,20 @@ void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event,
 	action->n_values = inputs->n;
 }
 
+void node_read(struct fold *f, uint32_t i, const struct values *values, bool lengths)
+{
+	struct value_ref *wanted = (struct value_ref *)values_clone(f->a, values);
+	struct action *a = action_new(f, ACTION_READ_VALUES, i);
+
+	for (size_t k = 0; k < values->n; k++)
+		wanted[k].load = true;
+	node_at(f, i)->run->reading = true;
+	f->changed = true;
+	a->values = wanted;
+	a->n_values = values->n;
+	a->lengths = lengths;
+}
+
 bool node_inputs(struct fold *f, uint32_t i, struct values *ret)
 {
 	struct resolving r = resolving_of(f, i);

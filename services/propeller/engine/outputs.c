@@ -197,8 +197,10 @@ const struct value_ref *values_clone(struct arena *a, const struct values *v)
 			.literal = from->literal ? pb_clone(from->literal, a) : NULL,
 			.uri = arena_strdup(a, from->literal ? NULL : from->uri),
 			.uri_var = arena_strdup(a, from->literal ? NULL : from->uri_var),
+			.path = attribute_path_copy(a, from->path),
+			.load = from->load,
 			.kind = from->kind,
-			.items = from->n_items ? values_clone(a, &items) : NULL,
+			.items = from->items ? values_clone(a, &items) : NULL,
 			.n_items = from->n_items,
 		};
 	}

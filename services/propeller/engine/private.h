@@ -95,8 +95,10 @@ struct array {
 	bool closed;      /* its last event is told */
 	bool touched;     /* in this step */
 	uint8_t *phases;  /* enum node_phase, by item */
-	uint8_t **given;  /* a length and a packed AttemptOutputs, by item; NULL: nobody gave anything yet */
+	uint8_t **given;  /* a length and a packed Given, by item; NULL: nobody gave anything yet */
 	size_t given_bytes, bytes;
+	const char **names; /* of what its items give, when that had to be looked up; in the frame's arena */
+	size_t n_names;
 	struct u64map *nodes;              /* item -> struct node: those that run, and those that ended in this step */
 	VEC(uint32_t) ended;               /* in this step */
 	EventExternalResourceInfo **notes; /* what happened to items in this step; in its arena */
@@ -297,6 +299,8 @@ void node_abort(struct fold *f, uint32_t i, const char *reason);
 void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
 /* The inputs themselves if they are all at hand and small; else they are put together at their place. */
 void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs);
+/* Ask for values that lie in the store; its kind's `read` gets them. `lengths`: of long lists only that. */
+void node_read(struct fold *f, uint32_t i, const struct values *values, bool lengths);
 /* False if they can't be had: then the node has failed. */
 bool node_inputs(struct fold *f, uint32_t i, struct values *ret);
 void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent *from);
@@ -315,7 +319,6 @@ void gate_free_signals(struct engine *e, struct execution *x);
 void array_free(struct engine *e, struct array *a);
 /* NULL unless the item runs. */
 struct node *array_node(const struct array *a, uint32_t item);
-void array_inputs(const struct array *a, uint32_t item, struct arena *arena, struct values *ret);
 /* Begin one item more. */
 void array_feed(struct fold *f, uint32_t i);
 void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventTaskExecutionEvent *t);
@@ -332,12 +335,25 @@ void array_account(struct engine *e, struct array *a);
 void array_touch(struct fold *f, struct frame *frame);
 /* The array's task execution, with what happened to items since the last time. */
 EventTaskExecutionEvent *array_tell(struct fold *f, struct frame *frame, CoreTaskExecutionPhase phase);
-/* What an item gave; copied. */
-void array_keep(struct fold *f, struct array *a, uint32_t item, const struct outputs *o);
-/* Lists of what they gave. */
-void array_gather(struct fold *f, const struct array *a, struct values *ret);
 /* The step is over: what happened to items is told, and what is over is dropped. */
 void arrays_settle(struct fold *f);
+
+/* array_values.c */
+/* The lists that must be looked at before it is known how many items there are; false if none. */
+bool array_wants(struct fold *f, uint32_t i, const struct values *inputs, struct values *ret);
+/* What was wanted of the inputs put in its place. */
+void array_take(struct fold *f, const struct values *wanted, const AlulaValuesRead *in, struct values *inputs);
+/* How many items there are; false with a text. */
+bool array_measure(struct fold *f, const struct wf_array *spec, const struct values *inputs, uint32_t *ret,
+		   const char **ret_text);
+void array_inputs(const struct array *a, uint32_t item, struct arena *arena, struct values *ret);
+/* What an item gave; copied. */
+void array_keep(struct fold *f, struct array *a, uint32_t item, const struct outputs *o);
+/* What must be read to know the names of what items gave; false if nothing. */
+bool array_wants_names(struct fold *f, const struct array *a, struct values *ret);
+void array_name(struct frame *frame, const AlulaValuesRead *in);
+/* Lists of what they gave. */
+void array_gather(struct fold *f, const struct array *a, struct values *ret);
 
 /* launch.c */
 void launch_started(struct fold *f, const AlulaChildStarted *in);

@@ -1,6 +1,7 @@
 /* A compiled closure made small: for each of its workflows arrays of nodes and edges, bindings ready to be resolved.
  * Immutable once made; shared by the executions of one engine, so it costs each of them nothing. */
 #pragma once
+#include "engine/attribute.h"
 #include "engine/engine.h"
 #include "flyteidl/core/compiler.h"
 
@@ -25,13 +26,13 @@ enum expr_kind { EXPR_LITERAL, EXPR_PROMISE, EXPR_COLLECTION, EXPR_MAP };
 
 struct expr {
 	enum expr_kind kind;
-	uint32_t n; /* items of a collection or map; steps of a promise's attribute path */
+	uint32_t n; /* items of a collection or map */
 	union {
 		const CoreLiteral *literal;
 		struct {
 			uint32_t node;
 			const char *var;
-			const CorePromiseAttribute *const *path;
+			const struct value_path *path; /* NULL: the whole */
 		} promise;
 		struct {
 			const struct expr *at;
