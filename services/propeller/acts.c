@@ -71,7 +71,7 @@ static void storing_failed(struct storing *s, const struct err *err)
 	AlulaOutputsStored result = ALULA_OUTPUTS_STORED_INIT;
 	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
 
-	error.code = "OutputsNotFound";
+	error.code = (char *)values_error_code(err->code, "OutputsNotFound");
 	error.message = (char *)err->text;
 	error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
 	result.result_case = ALULA_OUTPUTS_STORED_RESULT_ERROR;
@@ -121,52 +121,6 @@ static void store_values(struct acts *a, const struct action *action)
 		       on_collected, s);
 }
 
-/* ---- values that the engine itself must see ---- */
-
-struct reading {
-	struct propeller *p;
-	int64_t execution;
-	uint32_t node, attempt;
-};
-
-static void on_read(void *arg, enum code code, struct str literals, const struct err *err)
-{
-	auto_free(arena_free) struct arena *a = arena_new(0);
-	auto_mem struct reading *r = arg;
-	AlulaValuesRead read = ALULA_VALUES_READ_INIT;
-	AlulaInput in = ALULA_INPUT_INIT;
-	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
-	struct err bad;
-
-	if (code == OK) {
-		code = pb_unpack_own(CORE_LITERAL_MAP_DESC, literals, a, (void **)&read.literals, &bad);
-		err = &bad;
-	}
-	read.node = r->node;
-	read.attempt = r->attempt;
-	read.result_case = ALULA_VALUES_READ_RESULT_LITERALS;
-	if (code) {
-		error.code = "InputsNotFoundError";
-		error.message = (char *)err->text;
-		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
-		read.result_case = ALULA_VALUES_READ_RESULT_ERROR;
-		read.error = &error;
-	}
-	in.execution = r->execution;
-	in.input_case = ALULA_INPUT_INPUT_VALUES_READ;
-	in.values_read = &read;
-	feed(r->p, &in);
-}
-
-static void read_values(struct acts *a, const struct action *action)
-{
-	struct reading *r = x_calloc(1, sizeof *r);
-
-	*r = (struct reading){a->p, action->execution, action->node, action->attempt};
-	values_collect(a->p->store, action->values, action->n_values, (size_t)a->p->config->max_output_bytes, on_read,
-		       r);
-}
-
 /* ---- one action ---- */
 
 static enum attempt_origin origin_of(const struct propeller *p, int64_t execution, bool restarted)
@@ -192,11 +146,12 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 		break;
 	case ACTION_STORE_OUTPUTS:
 	case ACTION_STORE_INPUTS: store_values(a, action); break;
-	case ACTION_READ_VALUES: read_values(a, action); break;
+	case ACTION_READ_VALUES:
+		values_read(a->p->store, action, (size_t)a->p->config->max_output_bytes, feed, a->p);
+		break;
 	case ACTION_LAUNCH: launcher_launch(a->launcher, id, action->child); break;
 	case ACTION_ABORT_CHILD: launcher_abort(a->launcher, action->child); break;
-	case ACTION_AWAIT_SIGNAL: break; /* admin knows by the event */
-	case ACTION_CONTINUE: break;     /* the core goes on by itself */
+	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		process_executor.done(a->process, action->execution);
 		/* Only now: actions before this one still looked at the execution's state. */

@@ -85,7 +85,7 @@ static void report(struct job *j, enum code code, const struct err *err)
 	AlulaInput in = ALULA_INPUT_INIT;
 
 	if (code) {
-		error.code = "RuntimeExecutionError";
+		error.code = (char *)values_error_code(code, "RuntimeExecutionError");
 		error.message = arena_printf(j->arena, "failed to launch workflow, caused by: %s", err->text);
 		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER;
 		started.error = &error;
@@ -284,7 +284,7 @@ static void on_inputs(void *arg, enum code code, struct str literals, const stru
 	struct err bad;
 
 	if (!code) {
-		code = pb_unpack_own(CORE_LITERAL_MAP_DESC, literals, j->arena, (void **)&j->create->inputs, &bad);
+		code = pb_unpack(CORE_LITERAL_MAP_DESC, literals, j->arena, (void **)&j->create->inputs, &bad);
 		err = &bad;
 	}
 	if (code)

@@ -1,6 +1,7 @@
 #include "packed.h"
 
 #include "base/base.h"
+#include "pb/pb.h"
 
 enum wire { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 5 };
 enum { MAP_ENTRY = 1, ENTRY_KEY = 1, ENTRY_VALUE = 2, COLLECTION_LITERAL = 1 };
@@ -131,6 +132,21 @@ bool packed_count(struct str collection, size_t *ret)
 		n += f.bytes && f.number == COLLECTION_LITERAL;
 	*ret = n;
 	return collection.len == 0;
+}
+
+size_t packed_keys(struct str map, struct arena *a, size_t max, char ***ret)
+{
+	struct str k, v;
+	struct field f;
+	size_t n = 0;
+
+	*ret = NULL;
+	while (n < max && next_field(&map, &f)) {
+		bool entry = f.bytes && f.number == MAP_ENTRY && read_entry(f.body, &k, &v);
+		if (entry && utf8_valid(k.ptr, k.len) && !memchr(k.ptr, '\0', k.len))
+			*PB_ADD(a, *ret, n) = arena_strndup(a, k.ptr, k.len);
+	}
+	return n;
 }
 
 /* ---- writing ---- */

@@ -2,6 +2,7 @@
  * times as large. Nothing here is trusted: what is damaged has no parts. Bytes that are handed on are not looked into:
  * whoever makes messages of them unpacks them guarded. Source: the protobuf encoding; flyteidl/core/literals.proto. */
 #pragma once
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "flyteidl/core/literals.h"
@@ -13,6 +14,9 @@ bool packed_key(struct str map, const char *key, struct str *ret);
 /* The literal at this place in a packed LiteralCollection, and how many it has; false if damaged or not there. */
 bool packed_item(struct str collection, size_t at, struct str *ret);
 bool packed_count(struct str collection, size_t *ret);
+
+/* The keys of a packed LiteralMap in `a`, at most `max`, but those that are no text: how many. */
+size_t packed_keys(struct str map, struct arena *a, size_t max, char ***ret);
 
 /* ---- writing ---- */
 

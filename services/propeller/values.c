@@ -194,14 +194,26 @@ static bool is_offloaded(struct str literal)
 	return packed_open(literal, &kind, &body) && kind == CORE_LITERAL_VALUE_OFFLOADED_METADATA;
 }
 
+/* All that a file has, as one value. */
+static enum code look_at_all(struct want *w, struct source *s, struct str file, struct err *err)
+{
+	auto_buf struct buf b = {0};
+
+	packed_add_head(&b, CORE_LITERAL_VALUE_MAP, file.len);
+	buf_add_str(&b, file);
+	return found(w, s, buf_str(&b), err);
+}
+
 static enum code look(struct want *w, struct source *s, struct str file, struct err *err)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
 	const char *var = w->value->uri_var;
 	struct str literal = file;
 
+	if (!s->single && !*var)
+		return look_at_all(w, s, file, err);
 	if (!s->single && !packed_key(file, var, &literal))
-		return err_set(err, NOT_FOUND, "%s has no variable %s", s->uri, var);
+		return err_set(err, OUT_OF_RANGE, "OutputsNotFoundError: %s has no variable %s", s->uri, var);
 	if (!descend(w, &literal))
 		return misses(w, s, a, err);
 	bool there = !w->value->path || w->from == w->value->path->n;

@@ -106,7 +106,7 @@ static void succeed(struct fold *f, uint32_t i)
 
 	a->over = true;
 	if (array_wants_names(f, a, &values)) {
-		node_read(f, i, &values, true);
+		node_read(f, i, &values, READ_EXTENTS);
 		return;
 	}
 	array_gather(f, a, &values);
@@ -289,7 +289,7 @@ static void begin(struct fold *f, uint32_t i)
 	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
 	node_run(f, i);
 	if (array_wants(f, i, &inputs, &wanted))
-		node_read(f, i, &wanted, true);
+		node_read(f, i, &wanted, READ_LONG_AS_EXTENTS);
 	else
 		start(f, i, &inputs, r.composed);
 }
@@ -302,7 +302,7 @@ static void inputs_read(struct fold *f, uint32_t i, const AlulaValuesRead *in)
 	if (!resolve_inputs(&r, wf_node(f, i), &inputs))
 		return;
 	array_wants(f, i, &inputs, &wanted);
-	array_take(f, &wanted, in, &inputs);
+	array_take_read(f, &wanted, in, &inputs);
 	start(f, i, &inputs, true);
 }
 
@@ -358,10 +358,10 @@ static void pending(struct fold *f, uint32_t i)
 	struct values values, wanted;
 
 	if (r->reading && r->frame && array_wants_names(f, r->frame->array, &values))
-		node_read(f, i, &values, true);
+		node_read(f, i, &values, READ_EXTENTS);
 	if (r->reading && !r->frame && resolve_inputs(&res, wf_node(f, i), &values) &&
 	    array_wants(f, i, &values, &wanted))
-		node_read(f, i, &wanted, true);
+		node_read(f, i, &wanted, READ_LONG_AS_EXTENTS);
 	if (r->storing && r->frame->array->over) {
 		array_gather(f, r->frame->array, &values);
 		store(f, i, outputs_uri(f, i), &values);

@@ -60,7 +60,7 @@ static struct value_ref *find(const struct values *values, const char *var)
 	return NULL;
 }
 
-void array_take(struct fold *f, const struct values *wanted, const AlulaValuesRead *in, struct values *inputs)
+void array_take_read(struct fold *f, const struct values *wanted, const AlulaValuesRead *in, struct values *inputs)
 {
 	struct value_ref *at = arena_dup(f->a, inputs->at, inputs->n * sizeof *at);
 

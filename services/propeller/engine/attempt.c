@@ -123,14 +123,44 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 		attempt_action(f, i);
 }
 
+static const char NO_DURATION[] = "core-sleep needs an input that is a duration";
+
+/* How long to sleep lies in the store only. */
+static bool must_read(struct fold *f, uint32_t i, const struct values *inputs)
+{
+	return wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP && !values_inline(f->a, inputs);
+}
+
+static void attempt_read(struct fold *f, uint32_t i, const AlulaValuesRead *in)
+{
+	struct values inputs;
+	int64_t sleep_us;
+
+	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
+		node_fail(f, i, in->error, false);
+	if (in->result_case != ALULA_VALUES_READ_RESULT_LITERALS)
+		return;
+	node_at(f, i)->run->reading = false;
+	values_of_map(f->a, in->literals, &inputs);
+	if (leaf_sleep_us(&inputs, &sleep_us))
+		start(f, i, MIN(MAX(sleep_us, 0), INT64_MAX / 4));
+	else
+		node_fail_at_once(f, i, SYSTEM_ERROR, "BadTaskSpecification", NO_DURATION);
+}
+
 static void start_first(struct fold *f, uint32_t i, const struct resolving *resolved, const struct values *inputs)
 {
 	const struct task *task = wf_node(f, i)->task;
 	int64_t sleep_us = 0;
 
+	if (must_read(f, i, inputs)) {
+		leaf_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
+		node_run(f, i);
+		node_read(f, i, inputs, READ_WHOLE);
+		return;
+	}
 	if (task->leaf == LEAF_CORE_SLEEP && !leaf_sleep_us(inputs, &sleep_us)) {
-		node_fail_at_once(f, i, SYSTEM_ERROR, "BadTaskSpecification",
-				  "core-sleep needs an input that is a duration, and inline");
+		node_fail_at_once(f, i, SYSTEM_ERROR, "BadTaskSpecification", NO_DURATION);
 		return;
 	}
 	if (task->leaf == LEAF_ECHO || (task->leaf == LEAF_CORE_SLEEP && sleep_us <= 0)) {
@@ -161,8 +191,13 @@ static void start_again(struct fold *f, uint32_t i)
 	struct values inputs;
 	int64_t sleep_us = 0;
 
-	if (wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP && resolve_inputs(&r, wf_node(f, i), &inputs))
+	if (wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP && resolve_inputs(&r, wf_node(f, i), &inputs)) {
+		if (must_read(f, i, &inputs)) {
+			node_read(f, i, &inputs, READ_WHOLE);
+			return;
+		}
 		leaf_sleep_us(&inputs, &sleep_us);
+	}
 	start(f, i, MIN(sleep_us, INT64_MAX / 4));
 }
 
@@ -306,7 +341,7 @@ static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 {
 	const struct run *r = node_at(f, i)->run;
 
-	if (r->dynamic || r->waiting)
+	if (r->dynamic || r->waiting || r->reading)
 		return;
 	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
@@ -325,6 +360,11 @@ static void attempt_pending(struct fold *f, uint32_t i)
 	const struct run *r = node_at(f, i)->run;
 	bool executor = wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
 
+	struct resolving res = resolving_of(f, i);
+	struct values inputs;
+
+	if (r->reading && resolve_inputs(&res, wf_node(f, i), &inputs))
+		node_read(f, i, &inputs, READ_WHOLE);
 	if (executor && attempt > 0)
 		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = attempt - 1;
 	if (executor && !r->dynamic && !r->waiting)
@@ -362,5 +402,6 @@ const struct kind KIND_OF_TASK = {
 	.frame_done = dynamic_done,
 	.frame_failed = dynamic_failed,
 	.slept = leaf_done_sleeping,
+	.read = attempt_read,
 	.describe = attempt_describe,
 };

@@ -71,7 +71,7 @@ static void begin(struct fold *f, uint32_t i)
 	if (values_inline(f->a, &inputs))
 		take_case(f, i, &inputs);
 	else
-		node_read(f, i, &inputs, false);
+		node_read(f, i, &inputs, READ_WHOLE);
 }
 
 /* What lay in the store only. */
@@ -95,7 +95,7 @@ static void pending(struct fold *f, uint32_t i)
 	struct values inputs;
 
 	if (node_at(f, i)->run->reading && resolve_inputs(&r, wf_node(f, i), &inputs))
-		node_read(f, i, &inputs, false);
+		node_read(f, i, &inputs, READ_WHOLE);
 }
 
 void branch_child_done(struct fold *f, uint32_t i, uint32_t child, const EventNodeExecutionEvent *last)

@@ -60,10 +60,7 @@ enum action_kind {
 	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
 	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored{node} */
 	ACTION_STORE_INPUTS,  /* put `values` together at `uri`, for people to look at: nobody waits */
-	ACTION_READ_VALUES,   /* read `values`, then feed ValuesRead{node, attempt}: what is larger than it may hold is
-				 an error, or, where `lengths` do, told by those */
-	ACTION_AWAIT_SIGNAL,  /* a gate waits for `signal`: people must be able to find and set it; then feed SetSignal
-			       */
+	ACTION_READ_VALUES,   /* read `values` as `how` says, then feed ValuesRead{node, attempt} */
 	ACTION_LAUNCH,        /* create the execution `child`, or find it if it is there; then feed ChildStarted, and
 				 ChildFinished when it is over. Again after a restart */
 	ACTION_ABORT_CHILD,   /* abort the execution `child`, if it is there; no answer needed */
@@ -89,12 +86,6 @@ struct attempt {
 	int64_t timeout_us; /* from its start on; 0 for none. The engine sets a timer too; this is for who runs it */
 };
 
-/* What a gate waits for. */
-struct signal {
-	const char *id;
-	const CoreLiteralType *type; /* NULL: yes or no */
-};
-
 /* The execution that a launch plan node starts. Lives like an attempt. */
 struct child {
 	CoreWorkflowExecutionIdentifier id; /* the same whenever this attempt of the node is asked for */
@@ -106,6 +97,13 @@ struct child {
 	const char *reason; /* ABORT_CHILD */
 };
 
+/* What is wanted of values that are read. An extent is the length of a list or the keys of a map. */
+enum read_how {
+	READ_WHOLE,           /* too large is an error */
+	READ_LONG_AS_EXTENTS, /* extents of all, if they are large */
+	READ_EXTENTS,
+};
+
 struct action {
 	enum action_kind kind;
 	int64_t execution;
@@ -115,9 +113,8 @@ struct action {
 	const char *uri;
 	const struct value_ref *values;
 	size_t n_values;
-	bool lengths; /* READ_VALUES: of what is long, lengths of lists and keys of maps are enough */
+	enum read_how how; /* READ_VALUES */
 	const struct attempt *start;
-	const struct signal *signal;
 	const struct child *child;
 	struct action *next;
 };

@@ -186,16 +186,6 @@ static void tell_of_signal(struct fold *f, uint32_t i)
 	event_signal(f, signal_id(g), type);
 }
 
-static void ask(struct fold *f, uint32_t i)
-{
-	const CoreGateNode *g = wf_node(f, i)->gate;
-	struct signal *s = arena_new_of(f->a, struct signal);
-
-	s->id = signal_id(g);
-	s->type = g->condition_case == CORE_GATE_NODE_CONDITION_SIGNAL ? g->signal->type : NULL;
-	action_new(f, ACTION_AWAIT_SIGNAL, i)->signal = s;
-}
-
 /* ---- its turn ---- */
 
 static void start(struct fold *f, uint32_t i)
@@ -213,7 +203,6 @@ static void start(struct fold *f, uint32_t i)
 	if (signal_id(g)) {
 		vec_push(&f->x->gates, i);
 		tell_of_signal(f, i);
-		ask(f, i);
 	} else if (sleep_us <= 0) {
 		succeed(f, i);
 		return;
@@ -246,8 +235,6 @@ static void pending(struct fold *f, uint32_t i)
 
 	if (node_at(f, i)->run->storing && given(f, i, &values))
 		store(f, i, &values);
-	else if (signal_id(wf_node(f, i)->gate))
-		ask(f, i);
 	node_timers(f, i);
 }
 

@@ -134,7 +134,7 @@ void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event,
 	action->n_values = inputs->n;
 }
 
-void node_read(struct fold *f, uint32_t i, const struct values *values, bool lengths)
+void node_read(struct fold *f, uint32_t i, const struct values *values, enum read_how how)
 {
 	struct value_ref *wanted = (struct value_ref *)values_clone(f->a, values);
 	struct action *a = action_new(f, ACTION_READ_VALUES, i);
@@ -145,7 +145,7 @@ void node_read(struct fold *f, uint32_t i, const struct values *values, bool len
 	f->changed = true;
 	a->values = wanted;
 	a->n_values = values->n;
-	a->lengths = lengths;
+	a->how = how;
 }
 
 bool node_inputs(struct fold *f, uint32_t i, struct values *ret)

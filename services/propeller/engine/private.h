@@ -299,8 +299,8 @@ void node_abort(struct fold *f, uint32_t i, const char *reason);
 void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
 /* The inputs themselves if they are all at hand and small; else they are put together at their place. */
 void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs);
-/* Ask for values that lie in the store; its kind's `read` gets them. `lengths`: of long lists only that. */
-void node_read(struct fold *f, uint32_t i, const struct values *values, bool lengths);
+/* Ask for values that lie in the store; its kind's `read` gets them. */
+void node_read(struct fold *f, uint32_t i, const struct values *values, enum read_how how);
 /* False if they can't be had: then the node has failed. */
 bool node_inputs(struct fold *f, uint32_t i, struct values *ret);
 void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent *from);
@@ -342,7 +342,7 @@ void arrays_settle(struct fold *f);
 /* The lists that must be looked at before it is known how many items there are; false if none. */
 bool array_wants(struct fold *f, uint32_t i, const struct values *inputs, struct values *ret);
 /* What was wanted of the inputs put in its place. */
-void array_take(struct fold *f, const struct values *wanted, const AlulaValuesRead *in, struct values *inputs);
+void array_take_read(struct fold *f, const struct values *wanted, const AlulaValuesRead *in, struct values *inputs);
 /* How many items there are; false with a text. */
 bool array_measure(struct fold *f, const struct wf_array *spec, const struct values *inputs, uint32_t *ret,
 		   const char **ret_text);

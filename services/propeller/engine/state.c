@@ -19,8 +19,11 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 		if (at[i].literal)
 			add_message(b, at[i].literal);
 		else if (at[i].uri)
-			buf_printf(b, " %s#%s", at[i].uri, at[i].uri_var);
-		add_values(b, at[i].items, at[i].n_items);
+			buf_printf(b, " %s#%s", at[i].uri, at[i].uri_var ? at[i].uri_var : "");
+		for (uint32_t k = 0; at[i].path && k < at[i].path->n; k++)
+			add_message(b, at[i].path->steps[k]);
+		buf_printf(b, " %zu", at[i].n_items);
+		add_values(b, at[i].items, at[i].items ? at[i].n_items : 0);
 		buf_addc(b, '}');
 	}
 }
@@ -50,6 +53,8 @@ static void add_array(struct buf *b, const struct array *a)
 	buf_printf(b, " array %u %u %u %u %u %u %d %zu ", a->size, a->next, a->running, a->done, a->failed, a->version,
 		   a->over, a->given_bytes);
 	buf_add(b, a->phases, a->size);
+	for (size_t i = 0; i < a->n_names; i++)
+		buf_printf(b, " %s", a->names[i]);
 	add_values(b, a->inputs.at, a->inputs.n);
 	for (uint32_t i = 0; i < a->next; i++)
 		if (array_node(a, i))

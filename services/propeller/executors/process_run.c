@@ -62,7 +62,7 @@ static void feed_started(struct run *r)
 	r->x->host.feed(r->x->host.arg, &in);
 }
 
-void run_fail(struct run *r, const char *code, const char *message, bool system)
+static void fail(struct run *r, const char *code, const char *message, CoreExecutionErrorErrorKind kind, bool again)
 {
 	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
 	AlulaAttemptError outcome = ALULA_ATTEMPT_ERROR_INIT;
@@ -70,12 +70,18 @@ void run_fail(struct run *r, const char *code, const char *message, bool system)
 
 	error.code = (char *)code;
 	error.message = (char *)message;
-	error.kind = system ? CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM : CORE_EXECUTION_ERROR_ERROR_KIND_USER;
+	error.kind = kind;
 	outcome.error = &error;
-	outcome.system = outcome.recoverable = system;
+	outcome.system = outcome.recoverable = again;
 	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
 	finished.error = &outcome;
 	feed_finished(r, &finished);
+}
+
+void run_fail(struct run *r, const char *code, const char *message, bool system)
+{
+	fail(r, code, message, system ? CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM : CORE_EXECUTION_ERROR_ERROR_KIND_USER,
+	     system);
 }
 
 /* ---- reading what the task left ---- */
@@ -247,6 +253,28 @@ static void start_shim(struct run *r)
 
 /* ---- inputs ---- */
 
+/* What the store could not do may be possible later; all else is what the workflow asked for. */
+static void fail_preparing(struct run *r)
+{
+	static const struct {
+		enum code code;
+		const char *name;
+		CoreExecutionErrorErrorKind kind;
+	} FINAL[] = {
+		{INVALID_ARGUMENT, "BadTaskSpecification", CORE_EXECUTION_ERROR_ERROR_KIND_USER},
+		{RESOURCE_EXHAUSTED, "InputSizeExceeded", CORE_EXECUTION_ERROR_ERROR_KIND_USER},
+		{OUT_OF_RANGE, "BindingResolutionFailure", CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(FINAL); i++) {
+		if (FINAL[i].code == r->failure.code) {
+			fail(r, FINAL[i].name, r->failure.text, FINAL[i].kind, false);
+			return;
+		}
+	}
+	run_fail(r, "InputsNotWritten", r->failure.text, true);
+}
+
 static void prepared(void *arg)
 {
 	struct run *r = arg;
@@ -254,8 +282,7 @@ static void prepared(void *arg)
 	if (r->aborted) {
 		run_free(r);
 	} else if (r->failure.code) {
-		bool user = r->failure.code == INVALID_ARGUMENT;
-		run_fail(r, user ? "BadTaskSpecification" : "InputsNotWritten", r->failure.text, !user);
+		fail_preparing(r);
 		run_free(r);
 	} else {
 		start_shim(r);
@@ -277,7 +304,7 @@ static enum code finish_spec(struct run *r, struct str literals, struct err *err
 
 	if (!r->spec.needs_inputs)
 		return OK;
-	enum code c = pb_unpack_own(CORE_LITERAL_MAP_DESC, literals, r->arena, (void **)&inputs, err);
+	enum code c = pb_unpack(CORE_LITERAL_MAP_DESC, literals, r->arena, (void **)&inputs, err);
 	return c ? c : task_spec_inputs(&r->spec, inputs, r->arena, err);
 }
 

@@ -186,6 +186,35 @@ static inline AlulaInput *values_read(struct arena *a, int64_t time_us, const st
 	return in;
 }
 
+/* That there are so many items in each of the lists. */
+static inline AlulaInput *lengths_read(struct arena *a, int64_t time_us, const struct action *action, uint32_t length)
+{
+	AlulaInput *in = values_read(a, time_us, action, 0);
+	AlulaValuesRead *read = in->values_read;
+
+	read->literals->n_literals = 0;
+	for (size_t i = 0; i < action->n_values; i++) {
+		AlulaExtent *e = pb_new(a, ALULA_EXTENT_DESC);
+		e->var = arena_strdup(a, action->values[i].var);
+		e->extent_case = ALULA_EXTENT_EXTENT_LENGTH;
+		e->length = length;
+		*PB_ADD(a, read->extents, read->n_extents) = e;
+	}
+	return in;
+}
+
+/* That its one map has this one key. */
+static inline AlulaInput *key_read(struct arena *a, int64_t time_us, const struct action *action, const char *key)
+{
+	AlulaInput *in = lengths_read(a, time_us, action, 0);
+	AlulaExtent *e = in->values_read->extents[0];
+
+	e->extent_case = ALULA_EXTENT_EXTENT_KEYS;
+	e->keys = pb_new(a, ALULA_KEYS_DESC);
+	*PB_ADD(a, e->keys->keys, e->keys->n_keys) = arena_strdup(a, key);
+	return in;
+}
+
 static inline AlulaInput *timer_fired(struct arena *a, int64_t execution, int64_t time_us, uint32_t timer,
 				      uint32_t node, uint32_t attempt)
 {

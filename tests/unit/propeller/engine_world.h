@@ -388,6 +388,15 @@ static inline void launch(struct world *w, const struct action *action, bool res
 	post(w, w->now_us + (int64_t)below(w, 20 * USEC_PER_SEC), in, true);
 }
 
+static inline AlulaInput *read_values(struct world *w, const struct action *action)
+{
+	if (action->how == READ_EXTENTS)
+		return key_read(w->a, 0, action, "o0");
+	if (action->how == READ_LONG_AS_EXTENTS && one_in(w, 2))
+		return lengths_read(w->a, 0, action, (uint32_t)below(w, 5));
+	return values_read(w->a, 0, action, (int64_t)below(w, 100));
+}
+
 static inline void act(struct world *w, const struct action *action, bool restarted)
 {
 	switch (action->kind) {
@@ -402,10 +411,8 @@ static inline void act(struct world *w, const struct action *action, bool restar
 	case ACTION_STORE_OUTPUTS: store_outputs(w, action); break;
 	case ACTION_STORE_INPUTS: break;
 	case ACTION_READ_VALUES:
-		post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC),
-		     values_read(w->a, 0, action, (int64_t)below(w, 100)), false);
+		post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC), read_values(w, action), false);
 		break;
-	case ACTION_AWAIT_SIGNAL: set_signal(w, action->signal->id); break;
 	case ACTION_LAUNCH: launch(w, action, restarted); break;
 	case ACTION_ABORT_CHILD:
 		map_put(w->children, str_of(action->child->id.name), (void *)(uintptr_t)STOPPED);

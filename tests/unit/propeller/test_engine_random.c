@@ -295,6 +295,13 @@ static void crash(struct world *w)
 		act(w, a, true);
 }
 
+static void answer_gates(struct world *w, const AlulaRecord *record)
+{
+	for (size_t i = 0; i < record->n_events; i++)
+		if (record->events[i]->event_case == ALULA_EXECUTION_EVENT_EVENT_SIGNAL)
+			set_signal(w, record->events[i]->signal->signal_id);
+}
+
 static void deliver(struct world *w, AlulaInput *in)
 {
 	struct step step = {.arena = w->scratch};
@@ -309,6 +316,7 @@ static void deliver(struct world *w, AlulaInput *in)
 	if (step.record) {
 		check_record(w, step.record);
 		keep(w, in, step.record);
+		answer_gates(w, step.record);
 	}
 	bool crashes = w->journal.n && one_in(w, 60);
 	for (const struct action *a = step.actions; a && !(crashes && one_in(w, 2)); a = a->next)

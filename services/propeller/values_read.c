@@ -1,0 +1,118 @@
+/* Values that the engine itself must see: conditions, lengths of lists. They go into the journal, so they are small. */
+#include "base/base.h"
+#include "packed.h"
+#include "pb/pb.h"
+#include "values.h"
+
+enum { MAX_READ_BYTES = 2 << 20, MAX_KEYS = 10000 };
+
+struct reading {
+	int64_t execution;
+	uint32_t node, attempt;
+	enum read_how how;
+	const char **vars;
+	size_t n_vars;
+	struct arena *arena;
+	void (*feed)(void *arg, const AlulaInput *in);
+	void *arg;
+};
+
+const char *values_error_code(enum code code, const char *otherwise)
+{
+	return code == OUT_OF_RANGE ? "BindingResolutionFailure" : otherwise;
+}
+
+static AlulaExtent *extent_of(struct arena *a, const char *var, struct str literal)
+{
+	AlulaExtent *e = pb_new(a, ALULA_EXTENT_DESC);
+	struct str body;
+	size_t n;
+	int kind;
+
+	e->var = (char *)var;
+	if (!packed_open(literal, &kind, &body))
+		return NULL;
+	if (kind == CORE_LITERAL_VALUE_COLLECTION && packed_count(body, &n)) {
+		e->extent_case = ALULA_EXTENT_EXTENT_LENGTH;
+		e->length = (uint32_t)MIN(n, UINT32_MAX);
+	} else if (kind == CORE_LITERAL_VALUE_MAP) {
+		e->extent_case = ALULA_EXTENT_EXTENT_KEYS;
+		e->keys = pb_new(a, ALULA_KEYS_DESC);
+		e->keys->n_keys = packed_keys(body, a, MAX_KEYS, &e->keys->keys);
+	}
+	return e;
+}
+
+/* What is long is told by how long it is, the rest as it is. */
+static enum code measure(struct reading *r, struct str packed, AlulaValuesRead *ret, struct err *err)
+{
+	ret->literals = pb_new(r->arena, CORE_LITERAL_MAP_DESC);
+	for (size_t i = 0; i < r->n_vars; i++) {
+		struct str literal;
+		AlulaExtent *e =
+			packed_key(packed, r->vars[i], &literal) ? extent_of(r->arena, r->vars[i], literal) : NULL;
+		if (!e)
+			return err_set(err, INVALID_ARGUMENT, "the value of %s is damaged", r->vars[i]);
+		*PB_ADD(r->arena, ret->extents, ret->n_extents) = e;
+	}
+	return OK;
+}
+
+static enum code take_values(struct reading *r, struct str packed, AlulaValuesRead *ret, struct err *err)
+{
+	if (r->how == READ_EXTENTS || (r->how == READ_LONG_AS_EXTENTS && packed.len > MAX_READ_BYTES))
+		return measure(r, packed, ret, err);
+	if (packed.len > MAX_READ_BYTES)
+		return err_set(err, OUT_OF_RANGE, "the values are larger than %d bytes: too large to be compared",
+			       MAX_READ_BYTES);
+	return pb_unpack(CORE_LITERAL_MAP_DESC, packed, r->arena, (void **)&ret->literals, err);
+}
+
+static void on_read(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	struct reading *r = arg;
+	auto_free(arena_free) struct arena *a = r->arena;
+	AlulaValuesRead read = ALULA_VALUES_READ_INIT;
+	AlulaInput in = ALULA_INPUT_INIT;
+	CoreExecutionError error = CORE_EXECUTION_ERROR_INIT;
+	struct err bad = *err;
+
+	if (code == OK)
+		code = take_values(r, literals, &read, &bad);
+	read.node = r->node;
+	read.attempt = r->attempt;
+	read.result_case = ALULA_VALUES_READ_RESULT_LITERALS;
+	if (code) {
+		error.code = (char *)values_error_code(code, "InputsNotFoundError");
+		error.message = bad.text;
+		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM;
+		read.result_case = ALULA_VALUES_READ_RESULT_ERROR;
+		read.error = &error;
+	}
+	in.execution = r->execution;
+	in.input_case = ALULA_INPUT_INPUT_VALUES_READ;
+	in.values_read = &read;
+	r->feed(r->arg, &in);
+}
+
+void values_read(struct store *store, const struct action *action, size_t max_bytes,
+		 void (*feed)(void *arg, const AlulaInput *in), void *arg)
+{
+	struct arena *a = arena_new(0);
+	struct reading *r = arena_new_of(a, struct reading);
+
+	*r = (struct reading){
+		.execution = action->execution,
+		.node = action->node,
+		.attempt = action->attempt,
+		.how = action->how,
+		.vars = arena_array(a, const char *, action->n_values),
+		.n_vars = action->n_values,
+		.arena = a,
+		.feed = feed,
+		.arg = arg,
+	};
+	for (size_t i = 0; i < r->n_vars; i++)
+		r->vars[i] = arena_strdup(a, action->values[i].var);
+	values_collect(store, action->values, action->n_values, max_bytes, on_read, r);
+}
