@@ -170,6 +170,20 @@ static inline void child_outputs_uri(AlulaInput *in, const char *uri)
 	in->child_finished->outputs_uri = (char *)uri;
 }
 
+static inline AlulaInput *outputs_stored(struct arena *a, int64_t execution, int64_t time_us, uint32_t node,
+					 const char *uri)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+
+	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
+	in->outputs_stored = pb_new(a, ALULA_OUTPUTS_STORED_DESC);
+	in->outputs_stored->node = node;
+	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
+	in->outputs_stored->outputs = pb_new(a, ALULA_ATTEMPT_OUTPUTS_DESC);
+	in->outputs_stored->outputs->uri = arena_strdup(a, uri);
+	return in;
+}
+
 /* Every value asked for is `value`. */
 static inline AlulaInput *values_read(struct arena *a, int64_t time_us, const struct action *action, int64_t value)
 {
