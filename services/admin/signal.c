@@ -4,6 +4,7 @@
 #include "execution.h"
 #include "flyte/shard.h"
 #include "flyte/types.h"
+#include "materialise_fold.h"
 #include "pb/pb.h"
 #include "validation.h"
 
@@ -22,6 +23,12 @@ static const struct db_stmt GET_TYPE = {
 static const struct db_stmt SET = {
 	"signal_set",
 	"UPDATE signals SET value = $3, updated_at = now() WHERE execution = $1 AND signal_id = $2",
+};
+
+/* Its end waits until the value is written. */
+static const struct db_stmt GET_PHASE = {
+	"signal_execution_phase",
+	"SELECT phase FROM executions WHERE key = $1 FOR SHARE",
 };
 
 static const struct list_column SIGNAL_COLUMNS[] = {
@@ -167,6 +174,7 @@ static struct str set_command(struct request *rq, int64_t key, const AdminSignal
 static enum code write_value(struct request *rq, struct db *db, int64_t key, const AdminSignalSetRequest *in,
 			     struct outbox_rows *sent, struct err *err)
 {
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	char subject[SUBJECT_BYTES];
 	enum code c = db_begin(db, err);
 
@@ -175,6 +183,9 @@ static enum code write_value(struct request *rq, struct db *db, int64_t key, con
 		c = db_exec(db, &SET, NULL, err, db_i64(key), db_text(in->id->signal_id),
 			    db_bytea(pb_pack(in->value, rq->arena)));
 	if (!c)
+		c = db_query(db, &GET_PHASE, &rows, err, db_i64(key));
+	/* Nobody would confirm what is said to an execution that is over. */
+	if (!c && !execution_phase_terminal((int32_t)db_get_i64(rows, 0, 0)))
 		c = outbox_add(db, sent, -key, subject, set_command(rq, key, in), err);
 	return c ? c : db_commit(db, err);
 }

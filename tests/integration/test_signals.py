@@ -8,7 +8,7 @@ from flyteidl.service.signal_pb2_grpc import SignalServiceStub
 from stack import wait_for
 from test_executions import create, execution_id, integer, text
 from test_materialiser import (Execution, bus, execution, fields, message, number, plan, quiet_stack,  # noqa: F401
-                               record)
+                               record, workflow_event)
 
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
 
@@ -69,6 +69,17 @@ def test_said_twice(signals, execution):  # noqa: F811
     wait_for(lambda: len(listed(signals, execution.id).signals) == 2)
     values = {s.id.signal_id: s.HasField("value") for s in listed(signals, execution.id).signals}
     assert values == {"go": True, "stop": False}
+
+
+def test_an_execution_that_is_over_is_told_nothing(quiet_stack, signals, execution):  # noqa: F811
+    """Nobody would confirm it, and the command would be sent for ever."""
+    execution.send(awaited(execution, 1, "go", INTEGER))
+    execution.send(execution.record(2, workflow_event(2), workflow_event(6), last=True))
+    wait_for(lambda: execution.closure().phase == 6)
+    signals.SetSignal(signal_pb2.SignalSetRequest(id=signal_id(execution.id, "go"), value=integer(1)))
+    (signal,) = listed(signals, execution.id).signals
+    assert signal.value == integer(1)
+    assert not quiet_stack.sql("SELECT payload FROM admin.outbox WHERE key = %s", -execution.key)
 
 
 def test_get_or_create(signals, execution):  # noqa: F811
