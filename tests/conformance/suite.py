@@ -50,16 +50,17 @@ class Case:
     kind: int = None
     tree: str = None
     phase: str = "SUCCEEDED"
+    sync: bool = False         # flytekit rebuilds the same tree
     options: dict = field(default_factory=dict)  # of FlyteRemote.execute
 
 
-def case(workflow, inputs=None, outputs=None, tree=None, **options):
+def case(workflow, inputs=None, outputs=None, tree=None, sync=False, **options):
     """Succeeds, with these outputs if they are given."""
-    return Case(workflow, inputs or {}, outputs, tree=tree, options=options)
+    return Case(workflow, inputs or {}, outputs, tree=tree, sync=sync, options=options)
 
 
-def fails(workflow, inputs=None, code=None, *message, kind=None, tree=None, **options):
-    return Case(workflow, inputs or {}, code=code, message=message, kind=kind, tree=tree, phase="FAILED",
+def fails(workflow, inputs=None, code=None, *message, kind=None, tree=None, sync=False, **options):
+    return Case(workflow, inputs or {}, code=code, message=message, kind=kind, tree=tree, phase="FAILED", sync=sync,
                 options=options)
 
 
@@ -140,6 +141,18 @@ def tree_of(client, execution_id):
     return "\n".join(tree_lines(client, execution_id))
 
 
+def synced_lines(executions, indent=""):
+    """The tree as flytekit rebuilt it."""
+    lines = []
+    for n in sorted(executions, key=lambda n: natural(n.metadata.spec_node_id or n.id.node_id)):
+        name = n.metadata.spec_node_id or n.id.node_id
+        if name in ("start-node", "end-node"):
+            continue
+        lines.append(f"{indent}{name} {NodeExecution.Phase.Name(n.closure.phase)}")
+        lines += synced_lines((n.subworkflow_node_executions or {}).values(), indent + "  ")
+    return lines
+
+
 class Runs:
     """The executions of a test module's cases; all are started when the first is asked for."""
 
@@ -201,6 +214,9 @@ class Runs:
         if c.tree is not None:
             tree = self.tree(execution)
             assert tree == textwrap.dedent(c.tree).strip("\n"), tree
+        if c.sync:
+            synced = self.client.remote.sync_execution(execution, sync_nodes=True)
+            assert synced_lines(synced.node_executions.values()) == self.tree(execution).splitlines()
         return execution
 
     def check(self, cases, name):

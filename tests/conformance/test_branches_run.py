@@ -113,7 +113,7 @@ CASES |= {
           n0-n0 SKIPPED
           n0-n1 SUCCEEDED
           n0-n2 SKIPPED"""),
-    "in-a-workflow": case(branches.in_a_workflow, {"n": 21}, {"o0": 21}, tree="""
+    "in-a-workflow": case(branches.in_a_workflow, {"n": 21}, {"o0": 21}, sync=True, tree="""
         n0 SUCCEEDED
           n0-n0 SUCCEEDED
             n0 SUCCEEDED
@@ -122,7 +122,7 @@ CASES |= {
               n0-n2 SUCCEEDED
           n0-n1 SKIPPED"""),
     "taken-one-fails": fails(
-        branches.taken_one_fails, {"n": 1}, None, "ValueError: 1 is refused", kind=USER, tree="""
+        branches.taken_one_fails, {"n": 1}, None, "ValueError: 1 is refused", kind=USER, sync=True, tree="""
         n0 FAILED
           n0-n0 FAILED
           n0-n1 SKIPPED"""),

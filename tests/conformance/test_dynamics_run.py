@@ -36,7 +36,8 @@ CASES = {
         n0 SUCCEEDED
         n1 SUCCEEDED
         n2 SUCCEEDED"""),
-    "everything": case(flows.calls_everything, {"n": 4}, {"o0": 4, "o1": 4, "o2": 4, "o3": [8], "o4": [4, 4]}, tree="""
+    "everything": case(flows.calls_everything, {"n": 4}, {"o0": 4, "o1": 4, "o2": 4, "o3": [8], "o4": [4, 4]},
+                       sync=True, tree="""
         n0 SUCCEEDED
           dn0 SUCCEEDED
             dn0 SUCCEEDED
@@ -55,7 +56,7 @@ CASES = {
           dn4 SUCCEEDED
           dn5 SUCCEEDED
           dn6 SUCCEEDED"""),
-    "recursive": case(flows.recursive, {"n": 2}, {"o0": 100}, tree="""
+    "recursive": case(flows.recursive, {"n": 2}, {"o0": 100}, sync=True, tree="""
         n0 SUCCEEDED
           dn0 SUCCEEDED
             dn0 SUCCEEDED
@@ -76,7 +77,7 @@ CASES = {
               dn1 SUCCEEDED
             n0-n1 SKIPPED"""),
     # Its nodes' error is its own; what it gave nothing to never starts.
-    "failing": fails(flows.failing, {"n": 2}, None, "exit code (9)", "for nothing", tree="""
+    "failing": fails(flows.failing, {"n": 2}, None, "exit code (9)", "for nothing", sync=True, tree="""
         n0 FAILED
           dn0 FAILED
           dn1 SUCCEEDED"""),

@@ -84,6 +84,9 @@ CASES = {
 }
 
 
+SYNCED = ("outer", "by-a-workflow", "by-a-dynamic", "by-a-child", "waits-for-it")
+
+
 @pytest.fixture(scope="module")
 def started(runs, tmp_path_factory):
     """All of them at once, each with a directory of its own."""
@@ -110,7 +113,7 @@ def notes(directory):
 def test_failure(runs, started, failure):
     workflow, message, noted, tree = CASES[failure]
     execution, directory = started[failure]
-    runs.finish(fails(workflow, {}, None, *message, kind=USER, tree=tree), execution)
+    runs.finish(fails(workflow, {}, None, *message, kind=USER, tree=tree, sync=failure in SYNCED), execution)
     if noted is not None:
         assert notes(directory) == noted.split()
 
@@ -144,7 +147,7 @@ def test_an_abort_runs_no_failure_node(client, runs, shared):
 def test_a_failure_node_is_aborted(client, runs, shared):
     execution = runs.start(flows.cleans_forever, {"directory": shared})
     wait_for(lambda: "waits" in notes(shared), 60)
-    assert phase_of(runs.closure(execution)) == "FAILING"
+    wait_for(lambda: phase_of(runs.closure(execution)) == "FAILING", 30)
     client.remote.terminate(execution, "enough of this too")
     assert phase_of(runs.wait(execution)) == "ABORTED"
     id = execution.id.to_flyte_idl()

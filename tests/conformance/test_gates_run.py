@@ -51,7 +51,8 @@ def test_approval_hands_on_what_was_approved(client, runs):
     execution = start(client, runs, flows.approved, {"n": 6}, "ok")
     assert tree_of(client, execution.id.to_flyte_idl()) == "n0 SUCCEEDED\nn1 RUNNING"
     client.remote.approve("ok", execution.id.name)
-    runs.finish(case(flows.approved, outputs={"o0": 6}, tree="n0 SUCCEEDED\nn1 SUCCEEDED\nn2 SUCCEEDED"), execution)
+    runs.finish(case(flows.approved, outputs={"o0": 6}, tree="n0 SUCCEEDED\nn1 SUCCEEDED\nn2 SUCCEEDED", sync=True),
+                execution)
 
 
 def test_rejection(client, runs):
@@ -102,7 +103,7 @@ def test_gates_of_a_workflow_s_workflows_share_a_signal(client, runs):
     """Signals are the execution's: the second gate finds its own said already."""
     execution = start(client, runs, flows.in_a_workflow, {"n": 2}, "inner")
     client.remote.approve("inner", execution.id.name)
-    runs.finish(case(flows.in_a_workflow, outputs={"o0": 2}), execution)
+    runs.finish(case(flows.in_a_workflow, outputs={"o0": 2}, sync=True), execution)
 
 
 def test_a_child_s_signals_are_its_own(client, runs):

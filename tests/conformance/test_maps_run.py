@@ -32,22 +32,22 @@ CASES = {
     # Flyte's array knows the outputs of tasks only: that of a launch plan without an item gives nothing.
     "none-of-a-plan": fails(flows.nested_lists, {"xss": []}, "BindingResolutionFailure", "Failed to find [n0].[o0]",
                             tree="n0 SUCCEEDED"),
-    "of-a-map": case(flows.of_a_map, {"xs": [3, 4]}, {"o0": [3, 4], "o1": 4}),
+    "of-a-map": case(flows.of_a_map, {"xs": [3, 4]}, {"o0": [3, 4], "o1": 4}, sync=True),
     "all-even": case(flows.all_even, {"xs": [2, 4, 6]}, {"o0": [2, 4, 6]}),
     # The error has no code and no kind: Flyte's array puts the items' messages together, after their numbers.
     "not-all-even": fails(flows.all_even, {"xs": [2, 4, 5, 6]}, "", "[2]: ", "5 is odd", kind=UNKNOWN),
     "half-even": case(flows.half_even, {"xs": [2, 3, 4, 5]}, {"o0": [2, None, 4, None]}),
     "not-half-even": fails(flows.half_even, {"xs": [2, 3, 5]}, "", "is odd"),
     "two-even": case(flows.two_even, {"xs": [4, 8]}, {"o0": [4, 8]}),
-    "not-two-even": fails(flows.two_even, {"xs": [4, 7]}, "", "[1]: ", "7 is odd"),
+    "not-two-even": fails(flows.two_even, {"xs": [4, 7]}, "", "[1]: ", "7 is odd", sync=True),
     "one-refused": fails(flows.one_refused, {"xs": [1, 2, 1]}, "", "[1]: ", "ValueError: 2 is refused"),
     "timed-out": case(flows.timed_out, {"xs": [1, 2]}, {"o0": [1, None]}),
-    "plans": case(flows.plans, {"xs": [1, 2, 3]}, {"o0": [1, 2, 3], "o1": [1, 2, 3]}, tree="""
+    "plans": case(flows.plans, {"xs": [1, 2, 3]}, {"o0": [1, 2, 3], "o1": [1, 2, 3]}, sync=True, tree="""
         n0 SUCCEEDED
         n1 SUCCEEDED"""),
     "plan-fails": fails(flows.plan_fails, {"xs": [1, 100, 2]}, "", "[1]: ", "[UserProvidedError] too large"),
     "nested-lists": case(flows.nested_lists, {"xss": [[1, 2], [], [3]]}, {"o0": [[1, 2], [], [3]]}),
-    "inside": case(flows.in_branches, {"xs": [1, 2], "n": 1}, {"o0": [1, 2]}, tree="""
+    "inside": case(flows.in_branches, {"xs": [1, 2], "n": 1}, {"o0": [1, 2]}, sync=True, tree="""
         n0 SUCCEEDED
           n0-n0 SUCCEEDED
             n0 SUCCEEDED

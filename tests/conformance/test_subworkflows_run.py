@@ -7,7 +7,7 @@ from suite import case, fails, runs_fixture
 runs = runs_fixture(flows)
 
 CASES = {
-    "three-levels": case(flows.level_one, {"v": 3}, {"o0": 3, "o1": 5, "o2": 5}, tree="""
+    "three-levels": case(flows.level_one, {"v": 3}, {"o0": 3, "o1": 5, "o2": 5}, sync=True, tree="""
         n0 SUCCEEDED
           n0 SUCCEEDED
             n0 SUCCEEDED
@@ -47,7 +47,7 @@ CASES = {
             n1 SUCCEEDED
           n1-n1 SKIPPED"""),
     # What failed inside is what failed outside, on every level. The echo beside it was done at once.
-    "fails-deeper": fails(flows.fails_deeper, {"n": 1}, None, "exit code (4)", tree="""
+    "fails-deeper": fails(flows.fails_deeper, {"n": 1}, None, "exit code (4)", sync=True, tree="""
         n0 FAILED
           n0 SUCCEEDED
           n1 FAILED
