@@ -265,6 +265,17 @@ static const CoreExecutionError *execution_error(struct fold *f, uint32_t i, con
 	return error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, "TimedOut", "FailureNode Timed-out");
 }
 
+/* Of several failures, is it this one's error? The failure node's counts most. */
+static bool fails_with(struct frame *frame, uint32_t node)
+{
+	uint32_t other = frame->failed;
+
+	if (node != frame->wf->failure_node && other != START_NODE && !workflow_meets_later(frame->wf, node, other))
+		return false;
+	frame->failed = node;
+	return true;
+}
+
 EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out)
 {
 	struct frame *frame = frame_of(f, i);
@@ -285,7 +296,8 @@ EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecuti
 		branch_child_failed(f, parent, error, timed_out);
 		return event;
 	}
-	frame_set_error(f, frame, execution_error(f, i, error, timed_out), timed_out);
+	if (fails_with(frame, i - frame->first))
+		frame_set_error(f, frame, execution_error(f, i, error, timed_out), timed_out);
 	/* The policy is that of the whole execution. */
 	if (!end_of_failure(f, i) && (!top_frame(f->x)->wf->fail_after || i == frame->first + END_NODE))
 		frame_fail(f, frame);

@@ -118,6 +118,7 @@ struct frame {
 	const char *reason;                  /* ENDING: why, for those that are stopped */
 	uint32_t sweep;                      /* ENDING: nodes up to here are dealt with */
 	bool timed_out;                      /* it fails as a node of it timed out */
+	uint32_t failed;                     /* whose error it has, of its own numbers; START_NODE: nobody's */
 	bool dynamic;                        /* it, or a frame around it, came from a task */
 	const char *dir;                     /* where its files lie */
 	const char *unique_id, *retry_group; /* of the node that it belongs to; NULL at the top */

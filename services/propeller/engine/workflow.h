@@ -113,6 +113,7 @@ struct workflow {
 	uint32_t n_nodes;
 	struct wf_node *nodes; /* START_NODE, END_NODE, then the others; nodes of a branch come before it */
 	uint32_t *edges;
+	uint32_t *order;           /* see workflow_meets_later; NULL: nobody asked */
 	uint32_t failure_node;     /* NO_NODE: none */
 	uint32_t first_of_failure; /* from here on nodes belong to it */
 	bool interruptible, fail_after;
@@ -133,6 +134,10 @@ struct closure {
 struct closure *closure_new(const CoreCompiledWorkflowClosure *closure, const struct engine_options *options,
 			    bool dynamic);
 void closure_free(struct closure *c);
+
+/* Does the node `i` fail later than `other`, as Flyte's propeller comes to them? Both have failed; both run only once
+ * all that is before them is done. */
+bool workflow_meets_later(struct workflow *w, uint32_t i, uint32_t other);
 
 /* Make an expression of a binding. Sets *ret_error to a text (in w->arena) for a promise of an unknown node. */
 struct node_names;

@@ -232,6 +232,49 @@ static void test_failure_lets_the_rest_finish(void **state)
 		"Boom: it broke}");
 }
 
+static AlulaInput *failed_as(struct arena *a, uint32_t node, const char *message)
+{
+	AlulaInput *in = failed(a, 1, T0, node, 0, false, false);
+
+	in->attempt_finished->error->error->message = (char *)message;
+	return in;
+}
+
+/* Three nodes fail in some order; how it ends. */
+static void fail_three(const uint32_t order[3], const char *expected)
+{
+	enum { Z = N0, A, OF_A, N_10, N_2 };
+	static const char *const MESSAGES[] = {[OF_A] = "of a", [N_10] = "of n10", [N_2] = "of n2"};
+	void *state;
+
+	setup(&state);
+	struct rig *r = state;
+	r->w.template->metadata->on_failure =
+		CORE_WORKFLOW_METADATA_ON_FAILURE_POLICY_FAIL_AFTER_EXECUTABLE_NODES_COMPLETE;
+	python_node(r, "z", 0, 0);
+	python_node(r, "a", 0, 0);
+	node_after(&r->w, python_node(r, "zz", 0, 0), "a");
+	python_node(r, "n10", 0, 0);
+	python_node(r, "n2", 0, 0);
+	feed(r, accepted(&r->w, 1));
+	feed(r, finished_with(r->a, 1, T0, A, 0, NULL, ""));
+	for (size_t i = 0; i < 3; i++)
+		feed(r, failed_as(r->a, order[i], MESSAGES[order[i]]));
+	const char *last = feed(r, finished_with(r->a, 1, T0, Z, 0, NULL, ""));
+	assert_non_null(strstr(last, expected));
+	teardown(&state);
+}
+
+/* The graph counts, by ids, and not time: a with what is behind it, n10, n2, z. */
+static void test_last_failure_of_the_graph_counts(void **state)
+{
+	static const uint32_t ORDERS[][3] = {{4, 5, 6}, {6, 4, 5}, {4, 6, 5}, {6, 5, 4}};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(ORDERS); k++)
+		fail_three(ORDERS[k], "W FAILED {USER Boom: of n2}");
+}
+
 static void test_abort(void **state)
 {
 	struct rig *r = *state;
@@ -562,6 +605,7 @@ int main(void)
 		TEST(test_system_retries),
 		TEST(test_failure_stops_the_rest),
 		TEST(test_failure_lets_the_rest_finish),
+		TEST(test_last_failure_of_the_graph_counts),
 		TEST(test_abort),
 		TEST(test_abort_first),
 		TEST(test_attempt_timeout),
