@@ -36,19 +36,10 @@ static const struct db_stmt TRIM = {
 
 enum { ENTRY_INPUT = 1, ENTRY_RECORD = 2 };
 
-static void add_message(struct buf *b, unsigned field, const void *message)
-{
-	wire_add_varint(b, field << 3 | WIRE_LEN);
-	wire_add_varint(b, pb_size(message));
-	pb_pack_buf(message, b);
-}
-
 void journal_entry_pack(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)
 {
-	add_message(b, ENTRY_INPUT, in);
-	add_message(b, ENTRY_RECORD, record);
-	size_t len = pb_size(record);
-	*ret_record = (struct str){b->data + b->len - len, len};
+	pb_pack_field_buf(ENTRY_INPUT, in, b);
+	*ret_record = pb_pack_field_buf(ENTRY_RECORD, record, b);
 }
 
 static bool get_varint(struct str *s, uint64_t *ret)

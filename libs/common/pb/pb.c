@@ -10,38 +10,6 @@ void *pb_new(struct arena *a, const ProtobufCMessageDescriptor *desc)
 	return m;
 }
 
-size_t pb_size(const void *message)
-{
-	return protobuf_c_message_get_packed_size(message);
-}
-
-struct str pb_pack(const void *message, struct arena *a)
-{
-	size_t size = pb_size(message);
-	uint8_t *bytes = arena_alloc(a, size + 1);
-
-	return (struct str){(char *)bytes, protobuf_c_message_pack(message, bytes)};
-}
-
-void pb_pack_buf(const void *message, struct buf *b)
-{
-	char *to = buf_reserve(b, pb_size(message));
-
-	if (to)
-		buf_commit(b, protobuf_c_message_pack(message, (uint8_t *)to));
-}
-
-void *pb_clone(const void *message, struct arena *a)
-{
-	const ProtobufCMessage *m = message;
-	char *bytes = x_malloc(pb_size(m) + 1);
-	struct str packed = {bytes, protobuf_c_message_pack(m, (uint8_t *)bytes)};
-	void *ret = pb_unpack_trusted(m->descriptor, packed, a);
-
-	free(bytes);
-	return ret;
-}
-
 static void *allocator_alloc(void *data, size_t n)
 {
 	return arena_alloc(data, n);

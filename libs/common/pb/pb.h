@@ -1,8 +1,8 @@
 /* Messages in arenas, and the guard that every byte from outside passes.
  *
  * protobuf-c unpacks recursively, lets NUL and bad UTF-8 through, and fails or takes quadratic memory when messages are
- * merged. So bytes are unpacked by a loop of our own over protobuf-c's descriptors, which checks while it stores; only
- * packing is protobuf-c's. Unpacked messages live in an arena and are never freed one by one.
+ * merged. So bytes are unpacked by a loop of our own over protobuf-c's descriptors, which checks while it stores;
+ * and packed in one walk where protobuf-c takes two. Unpacked messages live in an arena and are never freed one by one.
  * All functions are thread-safe as far as their arena is.
  *
  * A trap of protobuf-c: an unset string field points to protobuf_c_empty_string, and a oneof's string that has this
@@ -45,6 +45,9 @@ enum code pb_unpack_own(const ProtobufCMessageDescriptor *desc, struct str in, s
 void *pb_new(struct arena *a, const ProtobufCMessageDescriptor *desc);
 struct str pb_pack(const void *message, struct arena *a);
 void pb_pack_buf(const void *message, struct buf *b);
+/* As a field of the message that `b` holds the beginning of: tag, length, message. Gives the message's own bytes, which
+ * are the buffer's until it grows. */
+struct str pb_pack_field_buf(uint32_t field, const void *message, struct buf *b);
 size_t pb_size(const void *message);
 /* Deep copy (by pack and unpack); `message` nests at most PB_MAX_OWN_DEPTH levels. */
 void *pb_clone(const void *message, struct arena *a);

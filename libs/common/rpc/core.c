@@ -69,11 +69,11 @@ struct str rpc_slice_str(const grpc_slice *s)
 
 grpc_byte_buffer *rpc_pack(const void *message)
 {
-	grpc_slice slice = grpc_slice_malloc(pb_size(message));
-	grpc_byte_buffer *ret;
+	auto_buf struct buf b = {0};
 
-	protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice));
-	ret = grpc_raw_byte_buffer_create(&slice, 1);
+	pb_pack_buf(message, &b);
+	grpc_slice slice = grpc_slice_from_copied_buffer(buf_text(&b), b.len);
+	grpc_byte_buffer *ret = grpc_raw_byte_buffer_create(&slice, 1);
 	grpc_slice_unref(slice);
 	return ret;
 }
