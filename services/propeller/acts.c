@@ -5,6 +5,7 @@
 #include "futures.h"
 #include "launcher.h"
 #include "pb/pb.h"
+#include "recovery.h"
 #include "timers.h"
 #include "values.h"
 
@@ -151,6 +152,9 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 		break;
 	case ACTION_LAUNCH: launcher_launch(a->launcher, id, action->child); break;
 	case ACTION_ABORT_CHILD: launcher_abort(a->launcher, action->child); break;
+	case ACTION_COMPILE_FUTURES:
+		recovery_compile(&a->host, id, action->start, action->uri, (size_t)a->p->config->max_output_bytes);
+		break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		process_executor.done(a->process, action->execution);

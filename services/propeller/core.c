@@ -87,9 +87,11 @@ static void pack_start(struct buf *b, const AlulaInput *in, const AlulaRecord *r
 		start->closure = NULL;
 	if (*start->inputs_uri)
 		start->inputs = NULL;
+	AlulaRecovery *recovery = take(start->recovery);
 	journal_entry_pack(b, in, record, ret_record);
 	start->closure = closure;
 	start->inputs = inputs;
+	start->recovery = recovery;
 }
 
 static void pack_dynamic(struct buf *b, const AlulaInput *in, const AlulaRecord *record, struct str *ret_record)

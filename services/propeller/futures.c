@@ -11,6 +11,7 @@
 #include "pb/pb.h"
 
 enum {
+	VERSION_LETTERS = 10,
 	THREADS = 2,
 	QUEUED = 4096,
 	CALL_TIMEOUT_US = 5000000,
@@ -40,10 +41,15 @@ struct compiling {
 	size_t n_launch_plans;
 };
 
+static char *spec_uri(const struct futures_request *rq, struct arena *a)
+{
+	return rq->spec_uri ? (char *)rq->spec_uri : arena_printf(a, "%s/" FUTURES_FILE, rq->output_prefix);
+}
+
 static enum code read_spec(struct compiling *c, struct err *err)
 {
 	auto_buf struct buf b = {0};
-	const char *uri = arena_printf(c->arena, "%s/" FUTURES_FILE, c->rq->output_prefix);
+	const char *uri = spec_uri(c->rq, c->arena);
 	enum code code = store_get(c->futures->store, uri, c->rq->max_bytes, &b, err);
 
 	if (!code)
@@ -178,7 +184,7 @@ static void run(struct futures *f, struct futures_request *rq)
 	struct err err;
 	size_t held;
 
-	workflow.uri = arena_printf(a, "%s/" FUTURES_FILE, rq->output_prefix);
+	workflow.uri = spec_uri(rq, a);
 	enum code code = read_spec(&c, &err);
 	if (!code)
 		code = compile(&c, &workflow.closure, &err);
@@ -209,6 +215,21 @@ void futures_compile(struct futures *f, struct futures_request *rq)
 	rq->futures = f;
 	rq->pause_us = 0;
 	submit(rq);
+}
+
+struct futures_request futures_request_of(struct attempt_id id, const struct attempt *a, struct arena *arena)
+{
+	char *version = arena_alloc(arena, VERSION_LETTERS + 1);
+
+	random_name((uint64_t)id.execution << 32 ^ (uint64_t)id.node << 8 ^ id.attempt, VERSION_LETTERS, version);
+	return (struct futures_request){
+		.output_prefix = arena_strdup(arena, a->output_prefix),
+		.task = pb_clone(a->task, arena),
+		.project = arena_strdup(arena, a->command->id->project),
+		.domain = arena_strdup(arena, a->command->id->domain),
+		.node_id = arena_strdup(arena, a->node_id),
+		.version = version,
+	};
 }
 
 struct futures *futures_new(struct store *store, struct rpc_channel *admin, struct loop *loop)

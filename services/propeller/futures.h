@@ -5,6 +5,7 @@
 #pragma once
 #include "alula/journal.h"
 #include "base/arena.h"
+#include "executor.h"
 #include "loop/loop.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
@@ -14,6 +15,7 @@ struct futures;
 /* Of the attempt that left it. */
 struct futures_request {
 	const char *output_prefix;
+	const char *spec_uri; /* NULL: the futures.pb that lies there */
 	const CoreTaskTemplate *task;
 	const char *project, *domain, *node_id, *version; /* version: the same whenever it is compiled */
 	size_t max_bytes;                                 /* of futures.pb */
@@ -28,6 +30,8 @@ struct futures_request {
 	struct futures_request *before, *after;
 };
 
+/* What the attempt may leave, or another one left in its place; in `arena`, but for the answer and max_bytes. */
+struct futures_request futures_request_of(struct attempt_id id, const struct attempt *a, struct arena *arena);
 /* All borrowed. */
 struct futures *futures_new(struct store *store, struct rpc_channel *admin, struct loop *loop);
 /* From any thread; `rq` must live until the answer. */

@@ -9,6 +9,7 @@
 #include "flyte/shard.h"
 #include "known.h"
 #include "pb/pb.h"
+#include "recovery.h"
 #include "relay.h"
 
 enum { INTAKE_QUEUE = 8192, INTAKE_BATCH = 256, LOAD_ROWS = 2000, RETRY_US = 500000, MAX_CLOSURE_BYTES = 256 << 20 };
@@ -51,7 +52,7 @@ static enum code complete_start(struct intake *in, AlulaStartExecution *start, s
 		return err_prefix(err, c, "compiled workflow %s: ", start->closure_uri);
 	if (!start->inputs && *start->inputs_uri)
 		c = read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
-	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : OK;
+	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : recovery_read(in->p->store, start, a, err);
 }
 
 static CoreExecutionError *unreadable(struct arena *a, const struct err *err)

@@ -168,7 +168,8 @@ void array_feed(struct fold *f, uint32_t i)
 	n->users = 1;
 	u64map_put(a->nodes, item, n);
 	a->running++;
-	node_kind(f, frame->first + item)->begin(f, frame->first + item);
+	if (!recover_item(f, frame, item))
+		node_kind(f, frame->first + item)->begin(f, frame->first + item);
 	more(f, i);
 }
 
@@ -264,6 +265,7 @@ static void start(struct fold *f, uint32_t i, const struct values *inputs, bool 
 			      inputs->n};
 	frame->array = array_new(spec, &kept, size);
 	frame->array->dir = arena_strdup(frame->arena, node_dir(f, i));
+	recover_items(f, frame);
 	array_account(f->e, frame->array);
 	node_at(f, i)->run->frame = frame;
 	node_at(f, i)->run->started = true;

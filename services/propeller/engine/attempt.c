@@ -46,7 +46,7 @@ bool attempt_interruptible(const struct fold *f, uint32_t i)
 	return interruptible && node_at(f, i)->system_failures < MAX(threshold, 0);
 }
 
-static void attempt_action(struct fold *f, uint32_t i)
+struct attempt *attempt_described(struct fold *f, uint32_t i)
 {
 	struct node *n = node_at(f, i);
 	const struct wf_node *wn = wf_node(f, i);
@@ -55,7 +55,7 @@ static void attempt_action(struct fold *f, uint32_t i)
 	struct values inputs;
 
 	if (!resolve_inputs(&r, wn, &inputs))
-		return;
+		return NULL;
 	const struct frame *frame = frame_of(f, i);
 	a->node_id = frame->array ? arena_printf(f->a, "n%u", i - frame->first) : wn->id;
 	a->is_item = frame->array;
@@ -73,9 +73,18 @@ static void attempt_action(struct fold *f, uint32_t i)
 	a->output_prefix = node_output_dir(f, i);
 	a->raw_output_prefix = raw_prefix(f, i, n->attempt);
 	a->checkpoint_prefix = checkpoints(f, a->raw_output_prefix);
-	a->prev_checkpoint_prefix = n->attempt ? checkpoints(f, raw_prefix(f, i, n->attempt - 1)) : "";
+	a->prev_checkpoint_prefix =
+		n->attempt ? checkpoints(f, raw_prefix(f, i, n->attempt - 1)) : recovered_checkpoint(f, i);
 	a->timeout_us = node_attempt_timeout(f, i);
-	action_new(f, ACTION_START_ATTEMPT, i)->start = a;
+	return a;
+}
+
+static void attempt_action(struct fold *f, uint32_t i)
+{
+	const struct attempt *a = attempt_described(f, i);
+
+	if (a)
+		action_new(f, ACTION_START_ATTEMPT, i)->start = a;
 }
 
 /* ---- start ---- */
@@ -324,7 +333,9 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 
 	if (!n || wf_node(f, in->node)->task->leaf != LEAF_EXECUTOR)
 		return;
-	if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS) {
+	if (n->run->recovering) {
+		recovering_compiled(f, in);
+	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS) {
 		make_up_for_start(f, n->run, in);
 		succeeded(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
@@ -341,7 +352,7 @@ static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 {
 	const struct run *r = node_at(f, i)->run;
 
-	if (r->dynamic || r->waiting || r->reading)
+	if (r->dynamic || r->waiting || r->reading || r->recovering)
 		return;
 	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
@@ -363,6 +374,10 @@ static void attempt_pending(struct fold *f, uint32_t i)
 	struct resolving res = resolving_of(f, i);
 	struct values inputs;
 
+	if (r->recovering) {
+		recovering_pending(f, i);
+		return;
+	}
 	if (r->reading && resolve_inputs(&res, wf_node(f, i), &inputs))
 		node_read(f, i, &inputs, READ_WHOLE);
 	if (executor && attempt > 0)

@@ -257,6 +257,8 @@ static enum code check_closure(struct engine *e, const AlulaInput *in, struct er
 	if (in->input_case != ALULA_INPUT_INPUT_ACCEPTED || !acceptable(in) || in->accepted->unreadable)
 		return OK;
 	start = in->accepted->command->start;
+	if (*start->recovery_uri && !start->recovery)
+		return err_set(err, DATA_LOSS, "execution %lld: what it recovers is missing", (long long)in->execution);
 	if (start->closure || map_get(e->closures, str_of(start->closure_digest)))
 		return OK;
 	return err_set(err, DATA_LOSS, "execution %lld: its compiled workflow is missing", (long long)in->execution);

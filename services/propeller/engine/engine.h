@@ -55,17 +55,19 @@ struct value_ref {
 };
 
 enum action_kind {
-	ACTION_START_ATTEMPT, /* run it, then feed AttemptStarted and AttemptFinished */
-	ACTION_ABORT_ATTEMPT, /* stop it; no answer needed */
-	ACTION_SET_TIMER,     /* feed TimerFired{timer, node, attempt} at at_us */
-	ACTION_STORE_OUTPUTS, /* put `values` together at `uri`, then feed OutputsStored{node} */
-	ACTION_STORE_INPUTS,  /* put `values` together at `uri`, for people to look at: nobody waits */
-	ACTION_READ_VALUES,   /* read `values` as `how` says, then feed ValuesRead{node, attempt} */
-	ACTION_LAUNCH,        /* create the execution `child`, or find it if it is there; then feed ChildStarted, and
-				 ChildFinished when it is over. Again after a restart */
-	ACTION_ABORT_CHILD,   /* abort the execution `child`, if it is there; no answer needed */
-	ACTION_CONTINUE,      /* feed Continue, at once */
-	ACTION_DONE,          /* the execution is over: no further input is expected; its state may be dropped */
+	ACTION_START_ATTEMPT,   /* run it, then feed AttemptStarted and AttemptFinished */
+	ACTION_ABORT_ATTEMPT,   /* stop it; no answer needed */
+	ACTION_SET_TIMER,       /* feed TimerFired{timer, node, attempt} at at_us */
+	ACTION_STORE_OUTPUTS,   /* put `values` together at `uri`, then feed OutputsStored{node} */
+	ACTION_STORE_INPUTS,    /* put `values` together at `uri`, for people to look at: nobody waits */
+	ACTION_READ_VALUES,     /* read `values` as `how` says, then feed ValuesRead{node, attempt} */
+	ACTION_LAUNCH,          /* create the execution `child`, or find it if it is there; then feed ChildStarted, and
+				   ChildFinished when it is over. Again after a restart */
+	ACTION_ABORT_CHILD,     /* abort the execution `child`, if it is there; no answer needed */
+	ACTION_COMPILE_FUTURES, /* compile the dynamic workflow at `uri` as if `start` had given it, which has not run;
+				   then feed AttemptFinished: its workflow or an error. Again after a restart */
+	ACTION_CONTINUE,        /* feed Continue, at once */
+	ACTION_DONE,            /* the execution is over: no further input is expected; its state may be dropped */
 };
 
 /* Everything a START_ATTEMPT needs is in it or in the closure; strings and literals live in the output's arena, `task`
@@ -94,7 +96,8 @@ struct child {
 	const AlulaCommand *command;
 	const struct value_ref *inputs;
 	size_t n_inputs;
-	const char *reason; /* ABORT_CHILD */
+	const char *reason;                              /* ABORT_CHILD */
+	const CoreWorkflowExecutionIdentifier *recovers; /* LAUNCH: an execution that it is to recover, or NULL */
 };
 
 /* What is wanted of values that are read. An extent is the length of a list or the keys of a map. */
@@ -137,7 +140,8 @@ void engine_free(struct engine *e);
  * early). Never fails: what is wrong with a workflow fails that execution with an error in its events. */
 void engine_step(struct engine *e, const AlulaInput *in, struct step *step);
 /* During reload: the same fold, nothing given out. `seq` is the record's; they must come in order. An Accepted needs
- * its closure, unless one with the same digest is loaded. DATA_LOSS when the entry does not follow. */
+ * its closure, unless one with the same digest is loaded, and what it recovers. DATA_LOSS when the entry does not
+ * follow. */
 enum code engine_replay(struct engine *e, const AlulaJournalEntry *entry, struct err *err);
 /* After a reload: the actions that this execution's state calls for (running attempts as START_ATTEMPT with the same
  * attempt number, timers, continues). */

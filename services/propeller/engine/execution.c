@@ -67,6 +67,7 @@ void execution_free(struct engine *e, struct execution *x)
 	vec_free(&x->orphans);
 	gate_free_signals(e, x);
 	map_free(x->children);
+	recovery_free(e, x->recovery);
 	closure_unref(e, x->closure);
 	for (size_t i = 0; i < x->dynamic.n; i++)
 		closure_unref(e, x->dynamic.at[i]);
@@ -97,13 +98,14 @@ static struct closure *closure_of(struct engine *e, const AlulaStartExecution *s
 	return c;
 }
 
-/* The command without its closure, which struct closure stands for. */
+/* The command without its closure, which struct closure stands for, and without what it recovers. */
 static const AlulaCommand *keep_command(struct execution *x, const AlulaCommand *command)
 {
 	AlulaCommand c = *command;
 	AlulaStartExecution start = *command->start;
 
 	start.closure = NULL;
+	start.recovery = NULL;
 	c.start = &start;
 	return pb_clone(&c, x->arena);
 }
@@ -150,6 +152,8 @@ void execution_accept(struct fold *f, const AlulaAccepted *in, bool aborted)
 		frame_set_error(f, top, error, false);
 		frame_fail(f, top);
 	} else {
+		if (in->command->start->recovery)
+			recovery_begin(f, in->command->start->recovery);
 		event_workflow(f, CORE_WORKFLOW_EXECUTION_PHASE_RUNNING);
 		set_deadline(f);
 	}

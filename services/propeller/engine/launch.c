@@ -46,6 +46,7 @@ static void launch(struct fold *f, uint32_t i, const struct values *inputs)
 	c->command = f->x->command;
 	c->inputs = values_clone(f->a, inputs);
 	c->n_inputs = inputs->n;
+	c->recovers = node_at(f, i)->attempt == 0 ? recovered_child(f, i) : NULL;
 	action_new(f, ACTION_LAUNCH, i)->child = c;
 }
 

@@ -373,6 +373,6 @@ void node_begin(struct fold *f, uint32_t i)
 		begin_again(f, i);
 	else if (node_at(f, i)->skip)
 		skip(f, i);
-	else
+	else if (!recover_node(f, i))
 		node_kind(f, i)->begin(f, i);
 }

@@ -142,10 +142,15 @@ struct outputs *outputs_at(struct engine *e, const char *uri)
 	return o;
 }
 
+struct outputs *outputs_of_map(struct engine *e, const CoreLiteralMap *m)
+{
+	return of_map(e, m, "", true);
+}
+
 struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in)
 {
 	if (in->result_case == ALULA_CHILD_FINISHED_RESULT_OUTPUTS)
-		return of_map(f->e, in->outputs, "", true);
+		return outputs_of_map(f->e, in->outputs);
 	if (in->result_case == ALULA_CHILD_FINISHED_RESULT_OUTPUTS_URI)
 		return outputs_at(f->e, in->outputs_uri);
 	return outputs_new(f->e, 0, NULL);

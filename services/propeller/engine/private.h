@@ -51,6 +51,7 @@ struct run {
 	bool storing;                                      /* its outputs are being put together */
 	bool reading;                                      /* its inputs are being read */
 	bool feeding;                                      /* an array that begins its next item when it is its turn */
+	bool recovering; /* an earlier execution's dynamic workflow is being compiled */
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -99,6 +100,7 @@ struct array {
 	size_t given_bytes, bytes;
 	const char **names; /* of what its items give, when that had to be looked up; in the frame's arena */
 	size_t n_names;
+	const char **recovered;            /* where the outputs of items lie that need not run; NULL: none has */
 	struct u64map *nodes;              /* item -> struct node: those that run, and those that ended in this step */
 	VEC(uint32_t) ended;               /* in this step */
 	EventExternalResourceInfo **notes; /* what happened to items in this step; in its arena */
@@ -153,6 +155,7 @@ struct execution {
 	struct map *children;       /* name of an execution -> number of the node that waits for it, + 1; NULL: none */
 	struct arena *arena;        /* the command and all that lives as long as the execution */
 	const AlulaCommand *command;
+	struct recovery *recovery;  /* what an earlier execution left; NULL: nothing */
 	VEC(struct frame *) frames; /* by the numbers of their nodes; the first one is the top */
 	VEC(struct frame *) ending; /* the last one is being swept */
 	struct frame *last;         /* that was looked for */
@@ -385,6 +388,24 @@ bool attempt_interruptible(const struct fold *f, uint32_t i);
 /* The task execution's generated name. */
 const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt);
 
+/* What an attempt of the node is given; NULL if its inputs cannot be had. */
+struct attempt *attempt_described(struct fold *f, uint32_t i);
+
+/* recover.c */
+void recovery_begin(struct fold *f, const AlulaRecovery *in);
+void recovery_free(struct engine *e, struct recovery *r);
+/* False if there is nothing to take over: then it begins like any other. */
+bool recover_node(struct fold *f, uint32_t i);
+/* The array begins: which items need not run. */
+void recover_items(struct fold *f, struct frame *frame);
+bool recover_item(struct fold *f, struct frame *frame, uint32_t item);
+/* What a node's attempts before this execution left; "" and NULL for nothing. */
+const char *recovered_checkpoint(struct fold *f, uint32_t i);
+const CoreWorkflowExecutionIdentifier *recovered_child(struct fold *f, uint32_t i);
+/* For a node that is `recovering`. */
+void recovering_pending(struct fold *f, uint32_t i);
+void recovering_compiled(struct fold *f, const AlulaAttemptFinished *in);
+
 /* branch.c */
 /* The node that branch `i` took is over; `last` is its last event. */
 void branch_child_done(struct fold *f, uint32_t i, uint32_t child, const EventNodeExecutionEvent *last);
@@ -422,6 +443,8 @@ CoreExecutionError *error_new(struct arena *a, CoreExecutionErrorErrorKind kind,
 struct outputs *outputs_new(struct engine *e, size_t n, struct outputs *owner);
 struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemptOutputs *in);
 struct outputs *outputs_of_child(struct fold *f, const AlulaChildFinished *in);
+/* Copied. */
+struct outputs *outputs_of_map(struct engine *e, const CoreLiteralMap *m);
 /* Whatever lies there. */
 struct outputs *outputs_at(struct engine *e, const char *uri);
 struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *start);

@@ -12,11 +12,8 @@
 #include <unistd.h>
 
 #include "attempt_dir.h"
-#include "pb/pb.h"
 #include "process.h"
 #include "values.h"
-
-enum { VERSION_LETTERS = 10 };
 
 /* ---- start ---- */
 
@@ -31,22 +28,6 @@ static const char *log_path_of(struct run *r, const struct attempt *a)
 static const struct value_ref *copy_inputs(struct run *r, const struct attempt *a)
 {
 	return values_copy(a->inputs, a->n_inputs, r->arena);
-}
-
-/* For the case that it leaves a workflow: by then the execution may be gone. */
-static struct futures_request dynamic_of(struct run *r, const struct attempt *a)
-{
-	char *version = arena_alloc(r->arena, VERSION_LETTERS + 1);
-
-	random_name((uint64_t)r->id.execution << 32 ^ (uint64_t)r->id.node << 8 ^ r->id.attempt, VERSION_LETTERS,
-		    version);
-	return (struct futures_request){
-		.task = pb_clone(a->task, r->arena),
-		.project = arena_strdup(r->arena, a->command->id->project),
-		.domain = arena_strdup(r->arena, a->command->id->domain),
-		.node_id = arena_strdup(r->arena, a->node_id),
-		.version = version,
-	};
 }
 
 /* Who starts several workers asks for it, as Flyte's plugins for distributed tasks do. */
@@ -84,7 +65,7 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->n_inputs = a->n_inputs;
 	r->timeout_us = a->timeout_us;
 	r->shares_inputs = a->shares_inputs;
-	r->dynamic = dynamic_of(r, a);
+	r->dynamic = futures_request_of(id, a, arena); /* by the time that it is needed, the execution may be gone */
 	r->many_errors = many_errors(a);
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
