@@ -71,6 +71,7 @@ extern const struct api_binding admin_named_entity_rpcs[];
 extern const struct api_binding admin_attributes_rpcs[];
 extern const struct api_binding admin_execution_create_rpcs[];
 extern const struct api_binding admin_execution_parent_rpcs[];
+extern const struct api_binding admin_execution_recover_rpcs[];
 extern const struct api_binding admin_execution_rpcs[];
 extern const struct api_binding admin_node_execution_rpcs[];
 extern const struct api_binding admin_task_execution_rpcs[];

@@ -72,6 +72,16 @@ struct execution_parent {
 enum code execution_parent(struct request *rq, struct db *db, const AdminExecutionMetadata *m,
 			   struct execution_parent *ret, struct err *err);
 
+/* The request that would create the execution again. NOT_FOUND. */
+enum code execution_again(struct request *rq, const CoreWorkflowExecutionIdentifier *id,
+			  AdminExecutionCreateRequest *ret, struct err *err);
+
+/* ---- execution_recover.c ---- */
+
+/* Write to `uri` what an execution that recovers `source` takes over from it: alula.Recovery. NOT_FOUND. */
+enum code execution_recovery(struct request *rq, struct db *db, const CoreWorkflowExecutionIdentifier *source,
+			     const char *uri, struct err *err);
+
 /* ---- identifiers; execution.c, node_execution.c ---- */
 
 enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct err *err);

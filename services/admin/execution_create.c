@@ -199,6 +199,18 @@ static enum code store_inputs(struct creation *x, struct err *err)
 	return store_put(admin->store, x->inputs_uri, x->packed_inputs, err);
 }
 
+static enum code store_recovery(struct creation *x, struct db *db, AlulaStartExecution *start, struct err *err)
+{
+	struct admin *admin = admin_of(x->rq);
+	const AdminExecutionMetadata *m = x->spec->metadata;
+
+	if (m->mode != ADMIN_EXECUTION_METADATA_EXECUTION_MODE_RECOVERED || !m->reference_execution)
+		return OK;
+	start->recovery_uri = arena_printf(x->rq->arena, "%s/%s/%s/%s/%lld/recovery", admin->metadata_root,
+					   x->id->project, x->id->domain, x->id->name, (long long)x->key);
+	return execution_recovery(x->rq, db, m->reference_execution, start->recovery_uri, err);
+}
+
 static enum code pack_command(struct creation *x, AlulaStartExecution *start, struct err *err)
 {
 	AlulaCommand command = ALULA_COMMAND_INIT;
@@ -297,12 +309,16 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 	x->spec = make_spec(x, start);
 	c = store_inputs(x, err);
 	if (!c)
+		c = store_recovery(x, db, start, err);
+	if (!c)
 		c = pack_command(x, start, err);
 	if (!c)
 		c = insert(x, db, sent, err);
 	/* Whether it was committed is not known when the connection broke. */
 	if (c && c != UNAVAILABLE && x->inputs_uri)
 		store_remove(admin_of(x->rq)->store, x->inputs_uri, NULL);
+	if (c && c != UNAVAILABLE && *start->recovery_uri)
+		store_remove(admin_of(x->rq)->store, start->recovery_uri, NULL);
 	return c;
 }
 
@@ -332,20 +348,7 @@ enum code admin_create_execution(struct request *rq, const AdminExecutionCreateR
 }
 API_THUNK(admin_create_execution)
 
-/* ---- what comes later ---- */
-
-static enum code admin_recover_execution(struct request *rq, const AdminExecutionRecoverRequest *in,
-					 AdminExecutionCreateResponse *ret, struct err *err)
-{
-	(void)rq, (void)ret;
-	return err_set(err, UNIMPLEMENTED,
-		       "recovering executions is not supported yet: create a new execution from the launch plan of %s",
-		       in->id ? in->id->name : "the old one");
-}
-API_THUNK(admin_recover_execution)
-
 const struct api_binding admin_execution_create_rpcs[] = {
 	{"CreateExecution", admin_create_execution_api},
-	{"RecoverExecution", admin_recover_execution_api},
 	{0},
 };

@@ -77,26 +77,36 @@ static enum code given_inputs(struct request *rq, const struct db_rows *rows, co
 	return OK;
 }
 
-static enum code admin_relaunch_execution(struct request *rq, const AdminExecutionRelaunchRequest *in,
-					  AdminExecutionCreateResponse *ret, struct err *err)
+enum code execution_again(struct request *rq, const CoreWorkflowExecutionIdentifier *id,
+			  AdminExecutionCreateRequest *ret, struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	AdminExecutionCreateRequest again = ADMIN_EXECUTION_CREATE_REQUEST_INIT;
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 
 	if (!c)
-		c = execution_by_name(db, &GET_RELAUNCHED, in->id, &rows, err);
+		c = execution_by_name(db, &GET_RELAUNCHED, id, &rows, err);
 	db_give(take(db));
 	if (!c)
-		c = pb_unpack_own(ADMIN_EXECUTION_SPEC_DESC, db_get_str(rows, 0, 0), rq->arena, (void **)&again.spec,
+		c = pb_unpack_own(ADMIN_EXECUTION_SPEC_DESC, db_get_str(rows, 0, 0), rq->arena, (void **)&ret->spec,
 				  err);
 	if (!c)
-		c = given_inputs(rq, rows, again.spec, &again.inputs, err);
+		c = given_inputs(rq, rows, ret->spec, &ret->inputs, err);
 	if (c)
 		return c;
-	again.project = in->id->project;
-	again.domain = in->id->domain;
+	ret->project = id->project;
+	ret->domain = id->domain;
+	return OK;
+}
+
+static enum code admin_relaunch_execution(struct request *rq, const AdminExecutionRelaunchRequest *in,
+					  AdminExecutionCreateResponse *ret, struct err *err)
+{
+	AdminExecutionCreateRequest again = ADMIN_EXECUTION_CREATE_REQUEST_INIT;
+	enum code c = execution_again(rq, in->id, &again, err);
+
+	if (c)
+		return c;
 	again.name = in->name;
 	again.spec->overwrite_cache = in->overwrite_cache;
 	again.spec->metadata->mode = ADMIN_EXECUTION_METADATA_EXECUTION_MODE_RELAUNCH;

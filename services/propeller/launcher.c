@@ -23,6 +23,7 @@ struct job {
 	struct attempt_id id;
 	const char *key; /* of the child; a create is found by it as long as it is not done */
 	AdminExecutionCreateRequest *create;
+	AdminExecutionRecoverRequest *recover; /* first, if there is an earlier execution to recover */
 	AdminExecutionTerminateRequest *terminate;
 	bool abandoned;   /* under the lock: the child is not wanted any more */
 	struct job *next; /* under the lock: the abort that waits for this create */
@@ -35,7 +36,7 @@ struct launcher {
 	const struct executor_host *host;
 	struct rpc_channel *admin;
 	size_t max_input_bytes;
-	const struct pb_method *create, *terminate;
+	const struct pb_method *create, *recover, *terminate;
 	struct queue *queue;
 	pthread_t threads[THREADS];
 	pthread_mutex_t lock;
@@ -178,7 +179,11 @@ static enum code call(struct job *j, struct err *err)
 	}
 	if (abandoned(j))
 		return CANCELLED;
-	enum code c = rpc_call(l->admin, l->create, j->create, CALL_TIMEOUT_US, a, &answer, err);
+	enum code c = NOT_FOUND;
+	if (j->recover)
+		c = rpc_call(l->admin, l->recover, j->recover, CALL_TIMEOUT_US, a, &answer, err);
+	if (c == NOT_FOUND)
+		c = rpc_call(l->admin, l->create, j->create, CALL_TIMEOUT_US, a, &answer, err);
 	return c == ALREADY_EXISTS ? OK : c;
 }
 
@@ -278,6 +283,16 @@ static AdminExecutionSpec *spec_of(const struct child *child, struct arena *a)
 	return spec;
 }
 
+static AdminExecutionRecoverRequest *recover_of(const struct child *child, struct arena *a)
+{
+	AdminExecutionRecoverRequest *r = pb_new(a, ADMIN_EXECUTION_RECOVER_REQUEST_DESC);
+
+	r->id = pb_clone(child->recovers, a);
+	r->name = arena_strdup(a, child->id.name);
+	r->metadata = metadata_of(child, a);
+	return r;
+}
+
 static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
 {
 	struct job *j = arg;
@@ -303,6 +318,7 @@ void launcher_launch(struct launcher *l, struct attempt_id id, const struct chil
 	j->create->domain = arena_strdup(j->arena, child->id.domain);
 	j->create->name = arena_strdup(j->arena, child->id.name);
 	j->create->spec = spec_of(child, j->arena);
+	j->recover = child->recovers ? recover_of(child, j->arena) : NULL;
 	pthread_mutex_lock(&l->lock);
 	bool known = map_get(l->creates, str_of(j->key));
 	if (!known)
@@ -345,6 +361,7 @@ struct launcher *launcher_new(const struct executor_host *host, struct rpc_chann
 	l->max_input_bytes = max_input_bytes;
 	l->admin = admin;
 	l->create = pb_find_method(&ADMIN_SERVICE_TABLE, "CreateExecution");
+	l->recover = pb_find_method(&ADMIN_SERVICE_TABLE, "RecoverExecution");
 	l->terminate = pb_find_method(&ADMIN_SERVICE_TABLE, "TerminateExecution");
 	l->queue = queue_new("launcher", QUEUED);
 	l->creates = map_new();
