@@ -1,6 +1,5 @@
 """Workflows of test_recover_run.py: tasks that write down that they ran, and that fail until a file is there."""
 import os
-import typing
 from functools import partial
 from typing import List, Tuple
 
@@ -33,7 +32,7 @@ def fragile(d: str, name: str, n: int) -> int:
 @task
 def item(n: int, d: str) -> int:
     ran(d, f"item-{n}")
-    if n % 3 == 2:
+    if n % 4 == 0:
         break_unless(d, "go")
     return 10 * n
 
@@ -90,6 +89,6 @@ def everything(d: str, n: int) -> Tuple[int, int, int, int, List[int], int, str]
     b, c = nested(d=d, n=a)
     g = grow(d=d, n=a)
     w = grow_well(d=d, n=a)
-    m = map_task(partial(item, d=d))(n=numbers(n=n))
+    m = map_task(partial(item, d=d), concurrency=1)(n=numbers(n=n))
     p = leaf_plan(d=d, n=a)
     return b, c, g, w, m, p, resumed(d=d)
