@@ -417,6 +417,12 @@ static inline void act(struct world *w, const struct action *action, bool restar
 	case ACTION_ABORT_CHILD:
 		map_put(w->children, str_of(action->child->id.name), (void *)(uintptr_t)STOPPED);
 		break;
+	case ACTION_COMPILE_FUTURES:
+		post(w, w->now_us + (int64_t)below(w, USEC_PER_SEC),
+		     finished_dynamic(w->a, EXECUTION, 0, action->node, action->attempt,
+				      one_in(w, 5) ? NULL : random_dynamic(w)),
+		     false);
+		break;
 	case ACTION_CONTINUE:
 		check(w, !w->going_on || restarted); /* one at a time */
 		w->going_on = true;
