@@ -63,11 +63,11 @@ enum code execution_settings(struct request *rq, struct db *db, const AdminExecu
 /* The execution whose node launches this one; key 0 for none. */
 struct execution_parent {
 	int64_t key;
-	const char *node_id, *principal;
+	const char *principal;
 	uint32_t nesting;
 	AdminExecutionClusterLabel *cluster_label; /* NULL for none */
 };
-/* What a child inherits from the parent that its metadata names. NOT_FOUND; RESOURCE_EXHAUSTED when it lies too deep.
+/* What a child inherits from the parent that its metadata names. NOT_FOUND; FAILED_PRECONDITION when it lies too deep.
  * Source: flyteadmin execution_manager.go getInheritedExecMetadata. */
 enum code execution_parent(struct request *rq, struct db *db, const AdminExecutionMetadata *m,
 			   struct execution_parent *ret, struct err *err);

@@ -15,10 +15,10 @@ static const struct db_stmt CREATE = {
 	"execution_create",
 	"WITH e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
 	"state_principal, principal, mode, launch_entity, launch_plan_name, launch_plan_version, workflow_name, "
-	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution, parent_node) "
-	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22, "
-	"$23) RETURNING key), t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, e.key FROM e, "
-	"unnest($24::text[], $25::text[]) u (k, v) ON CONFLICT DO NOTHING) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
+	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution) "
+	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22) "
+	"RETURNING key), t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, e.key FROM e, "
+	"unnest($23::text[], $24::text[]) u (k, v) ON CONFLICT DO NOTHING) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
 };
 
 static const struct db_stmt PROJECT_STATE = {
@@ -267,17 +267,17 @@ static enum code insert(struct creation *x, struct db *db, struct outbox_rows *s
 
 	list_tags(x, keys, values);
 	subject_commands(execution_shard(x->key), subject);
-	enum code c = db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
-			       db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
-			       db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
-			       db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
-			       db_text(workflow->name), db_text(workflow->version),
-			       db_text(task ? reference->name : ""), db_text(task ? reference->version : ""),
-			       db_text(x->inputs_uri), x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
-			       db_bytea(pb_pack(x->spec, x->rq->arena)),
-			       db_bytea(pb_pack(make_closure(x), x->rq->arena)), db_text(subject), db_bytea(x->command),
-			       db_text(x->spec->metadata->principal), x->parent.key ? db_i64(x->parent.key) : db_null(),
-			       db_text(x->parent.node_id), db_array(keys), db_array(values));
+	enum code c =
+		db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
+			 db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
+			 db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
+			 db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
+			 db_text(workflow->name), db_text(workflow->version), db_text(task ? reference->name : ""),
+			 db_text(task ? reference->version : ""), db_text(x->inputs_uri),
+			 x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
+			 db_bytea(pb_pack(x->spec, x->rq->arena)), db_bytea(pb_pack(make_closure(x), x->rq->arena)),
+			 db_text(subject), db_bytea(x->command), db_text(x->spec->metadata->principal),
+			 x->parent.key ? db_i64(x->parent.key) : db_null(), db_array(keys), db_array(values));
 	if (c == ALREADY_EXISTS)
 		return err_set(err, ALREADY_EXISTS, "execution %s:%s:%s already exists", x->id->project, x->id->domain,
 			       x->id->name);

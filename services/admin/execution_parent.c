@@ -20,7 +20,7 @@ static enum code check_depth(struct request *rq, const struct execution_parent *
 
 	if (most == 0 || parent->nesting < most)
 		return OK;
-	return err_set(err, RESOURCE_EXHAUSTED,
+	return err_set(err, FAILED_PRECONDITION,
 		       "execution %s is the %lldth launched one within another; flyteadmin.maxNesting allows no more: "
 		       "does a workflow launch itself?",
 		       id->name, (long long)parent->nesting);
@@ -43,7 +43,6 @@ enum code execution_parent(struct request *rq, struct db *db, const AdminExecuti
 	if (c)
 		return err_prefix(err, c, "the execution whose node %s launches this one: ", id->node_id);
 	ret->key = db_get_i64(rows, 0, 0);
-	ret->node_id = id->node_id;
 	ret->principal = db_get_text(rows, 0, 1, rq->arena);
 	ret->nesting = spec->metadata ? spec->metadata->nesting : 0;
 	ret->cluster_label = spec->execution_cluster_label;

@@ -17,12 +17,11 @@
 
 struct execution_row {
 	int64_t key;
-	int64_t read_seq; /* as it stands in the table */
-	int64_t seq;      /* after the fold */
-	int64_t gap;      /* the highest record that could not be taken in, 0 for none */
-	bool known;       /* the table has it */
-	int64_t parent;   /* key of the execution whose node launched it, 0 for none */
-	const char *parent_node;
+	int64_t read_seq;                    /* as it stands in the table */
+	int64_t seq;                         /* after the fold */
+	int64_t gap;                         /* the highest record that could not be taken in, 0 for none */
+	bool known;                          /* the table has it */
+	int64_t parent;                      /* key of the execution whose node launched it, 0 for none */
 	CoreWorkflowExecutionIdentifier *id; /* once a record was taken in */
 	bool over;                           /* its last record was taken in */
 	int32_t phase;

@@ -6,7 +6,7 @@
 
 static const struct db_stmt READ_EXECUTIONS = {
 	"materialise_read_executions",
-	"SELECT key, seq, phase, started_at, parent_execution, parent_node FROM executions WHERE key = ANY($1)",
+	"SELECT key, seq, phase, started_at, parent_execution FROM executions WHERE key = ANY($1)",
 };
 
 static const struct db_stmt READ_NODES = {
@@ -39,7 +39,6 @@ enum code table_read_executions(struct fold *f, struct db *db, struct err *err)
 		x->phase = (int32_t)db_get_i64(rows, i, 2);
 		x->started_us = db_is_null(rows, i, 3) ? 0 : db_get_time_us(rows, i, 3);
 		x->parent = db_is_null(rows, i, 4) ? 0 : db_get_i64(rows, i, 4);
-		x->parent_node = x->parent ? db_get_text(rows, i, 5, f->arena) : NULL;
 	}
 	return c;
 }

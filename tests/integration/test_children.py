@@ -50,7 +50,7 @@ def test_parent_hears_of_success(quiet_stack, bus, plan, parent):  # noqa: F811
     child.send(child.record(3, last=True), child.record(3, last=True))
     wait_for(lambda: commands(quiet_stack, parent, 6))
     (said,) = commands(quiet_stack, parent, 6)
-    assert said == {1: b"n0", 2: child.id.SerializeToString(), 3: Phase.SUCCEEDED, 4: outputs.SerializeToString()}
+    assert said == {2: child.id.SerializeToString(), 3: Phase.SUCCEEDED, 4: outputs.SerializeToString()}
 
 
 def test_parent_hears_of_failure(quiet_stack, bus, plan, parent):  # noqa: F811
@@ -78,7 +78,7 @@ def test_depth(quiet_stack, plan):  # noqa: F811
     assert get(admin, id).spec.metadata.nesting == 50
     with pytest.raises(grpc.RpcError) as e:
         create(admin, plan, metadata=child_of(id))
-    assert e.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "flyteadmin.maxNesting" in e.value.details()
+    assert e.value.code() == grpc.StatusCode.FAILED_PRECONDITION and "flyteadmin.maxNesting" in e.value.details()
     with pytest.raises(grpc.RpcError) as e:
         create(admin, plan, metadata=child_of(execution_id("nobody")))
     assert e.value.code() == grpc.StatusCode.NOT_FOUND and "nobody" in e.value.details()
