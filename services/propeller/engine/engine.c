@@ -317,7 +317,8 @@ static void pending_frame(struct fold *f, struct frame *frame)
 {
 	for (uint32_t i = 0; i < frame->n; i++)
 		pending_node(f, frame->first + i);
-	if (frame->phase == FRAME_STORING)
+	/* When it is done its sources are gone, and the file is there. */
+	if (frame->phase == FRAME_STORING && !f->x->done)
 		frame_store(f, frame);
 }
 
@@ -330,7 +331,7 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step)
 	outputs_collect(e);
 	if (!x)
 		return;
-	if (x->due_us && top_frame(x)->phase < FRAME_ENDING) {
+	if (x->due_us && !x->done && top_frame(x)->phase < FRAME_ENDING) {
 		struct action *timer = action_new(&f, ACTION_SET_TIMER, 0);
 		timer->timer = TIMER_EXECUTION;
 		timer->at_us = x->due_us;
