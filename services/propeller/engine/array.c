@@ -198,6 +198,10 @@ static void after_item(struct fold *f, struct frame *frame)
 		return;
 	if (a->size - a->failed < min_successes(a)) {
 		a->over = true;
+		/* More successes were asked for than there are items. */
+		if (!frame->error)
+			frame_set_error(f, frame, error_new(f->a, UNKNOWN_ERROR, "ArrayNodeFailing", "Unknown reason"),
+					false);
 		frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
 	} else {
 		/* Its end comes when it is its turn: whoever ended the item still looks at it. */
