@@ -122,8 +122,9 @@ static void running(struct fold *f, uint32_t i)
 		return;
 	n->run->started = true;
 	f->changed = true;
-	if (n->attempt == 0)
+	if (!n->run->told || frame_of(f, i)->array)
 		with_child(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING));
+	n->run->told = true;
 }
 
 static void failed(struct fold *f, uint32_t i, const CoreExecutionError *error)

@@ -45,6 +45,7 @@ struct run {
 	struct frame *frame;                               /* of its sub-workflow */
 	uint32_t taken;                                    /* which node a branch runs; global */
 	bool started;                                      /* the executor said so */
+	bool told;                                         /* that a child runs, of whatever attempt */
 	bool counted;                                      /* in the execution's parallelism */
 	bool dynamic;                                      /* its task gave a workflow, which runs or did */
 	bool waiting;                                      /* for its turn to try again */

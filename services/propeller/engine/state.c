@@ -30,10 +30,10 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 
 static void add_run(struct buf *b, const struct run *r)
 {
-	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d%d%d %u %u ", (long long)r->dispatched_us,
+	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d%d%d%d %u %u ", (long long)r->dispatched_us,
 		   (long long)r->attempt_due_us, (long long)r->node_due_us, (long long)r->sleep_due_us, r->started,
-		   r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->feeding, r->recovering, r->taken,
-		   r->frame ? r->frame->first + 1 : 0);
+		   r->told, r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->feeding, r->recovering,
+		   r->taken, r->frame ? r->frame->first + 1 : 0);
 	buf_add(b, r->started_packed, r->started_len);
 }
 
