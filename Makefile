@@ -27,6 +27,7 @@ include mk/proto.mk
 include mk/build.mk
 include mk/deps.mk
 include mk/test.mk
+include mk/sim.mk
 include mk/lint.mk
 include mk/local.mk
 include mk/bench.mk

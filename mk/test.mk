@@ -1,20 +1,20 @@
 # Tests.  A sanitizer is a mode with a build tree of its own.
 # PYTEST_ARGS='-k name' narrows the pytest suites; UNIT='json flyte' the unit tests.
 
-SUITES          ?= unit integration conformance
+SUITES          ?= unit sim integration conformance
 UNIT            ?= $(sort $(foreach t,$(UNIT_SRCS),$(call unit_of,$(t))))
 PYTEST_ARGS     ?=
 TEST_JOBS       ?= 2
 VALGRIND_UNITS   = base pb json flyte compiler propeller
 UNIT_PROGRAMS    = $(filter $(foreach u,$(UNIT),$(B)/tests/unit/$(u)/%),$(UNIT_TESTS))
-RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/run-tests --programs '$(UNIT_PROGRAMS)' \
+RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/run-tests --programs '$(UNIT_PROGRAMS)' --sim '$(SIM) --seeds $(SIM_SEEDS)' \
                    --python $(VENV)/bin/python --jobs $(TEST_JOBS) --pytest-args '$(PYTEST_ARGS)'
 
 export ASAN_OPTIONS  ?= detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS  ?= halt_on_error=0:second_deadlock_stack=1:suppressions=$(abspath tools/tsan.supp)
 
-## test: unit, integration and conformance tests; ends with "N passed, N failed"
+## test: unit, simulator, integration and conformance tests; ends with "N passed, N failed"
 test: deps all
 	@$(RUN_TESTS) $(SUITES)
 
@@ -30,9 +30,9 @@ integration: deps all
 conformance: deps all
 	@$(RUN_TESTS) conformance
 
-## asan: unit and integration tests under AddressSanitizer and UBSan
+## asan: unit, simulator and integration tests under AddressSanitizer and UBSan
 asan:
-	@$(MAKE) --no-print-directory MODE=asan test SUITES='unit integration'
+	@$(MAKE) --no-print-directory MODE=asan test SUITES='unit sim integration'
 
 ## tsan: unit and integration tests under ThreadSanitizer
 tsan:

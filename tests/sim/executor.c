@@ -1,0 +1,373 @@
+/* Who does what the engine asks for: runs attempts and children, sets timers, reads and writes the store. */
+#include "sim.h"
+
+/* ---- attempts ---- */
+
+static const char *number_key(struct sim *s, int64_t execution, uint32_t node, uint32_t attempt)
+{
+	return arena_printf(s->a, "%lld/%u/%u", (long long)execution, node, attempt);
+}
+
+static struct attempt_state *attempt_at(struct sim *s, int64_t execution, uint32_t node, uint32_t attempt)
+{
+	return map_get(s->attempts, str_of(number_key(s, execution, node, attempt)));
+}
+
+static struct attempt_state *attempt_put(struct sim *s, struct exec *x, const struct action *action, enum doing doing)
+{
+	struct attempt_state *state = arena_new_of(s->a, struct attempt_state);
+
+	state->doing = doing;
+	state->exec = x;
+	map_put(s->attempts, str_of(number_key(s, x->id, action->node, action->attempt)), state);
+	return state;
+}
+
+static AlulaInput *end_with_outputs(struct sim *s, const struct action *action, const char *dir)
+{
+	const struct attempt *a = action->start;
+	const char *uri = arena_printf(s->a, "%s/outputs.pb", a->output_prefix);
+	CoreLiteralMap *in = store_resolve(s, a->inputs, a->n_inputs);
+	auto_buf struct buf text = {0};
+
+	for (size_t i = 0; i < in->n_literals; i++) {
+		buf_addc(&text, ' ');
+		literal_text(&text, in->literals[i]->value);
+	}
+	CoreLiteralMap *out = add_literal(s->a, NULL, "o0", int_literal(s->a, given_for(s, dir, buf_text(&text))));
+	store_put(s, uri, out);
+	return finished_with(s->a, action->execution, 0, action->node, action->attempt, one_in(s, 2) ? out : NULL, uri);
+}
+
+static AlulaInput *end_of(struct sim *s, const struct action *action, const struct place *place)
+{
+	int64_t x = action->execution;
+	uint32_t node = action->node, attempt = action->attempt;
+	const struct plan_node *n = place->node;
+
+	switch (fate_of(s, n, place->dir, attempt)) {
+	case FATE_HANG: return NULL;
+	case FATE_USER_ERROR: return failed(s->a, x, 0, node, attempt, true, false);
+	case FATE_FINAL_ERROR: return failed(s->a, x, 0, node, attempt, false, false);
+	case FATE_SYSTEM_ERROR: return failed(s->a, x, 0, node, attempt, true, true);
+	case FATE_BAD_DYNAMIC: return finished_dynamic(s->a, x, 0, node, attempt, NULL);
+	default: break;
+	}
+	if (n->kind != PLAN_DYNAMIC)
+		return end_with_outputs(s, action, place->dir);
+	return finished_dynamic(s->a, x, 0, node, attempt,
+				closure_of_plan(s, plan_of_dynamic(s, place->dir, n->depth + 1)));
+}
+
+/* An attempt never begins before the one before it is over, nor without a reason. */
+static void check_earlier_attempt(struct sim *s, const struct action *action, const struct place *place)
+{
+	struct attempt_state *last = attempt_at(s, action->execution, action->node, action->attempt - 1);
+
+	check(s, last && last->doing != RUNS);
+	check(s, action->attempt <= place->node->retries + 3);
+	if (place->node->kind == PLAN_TASK && !s->racing && !s->harsh)
+		check(s, fate_of(s, place->node, place->dir, action->attempt - 1) != FATE_SUCCESS);
+}
+
+static void tell_of_attempt(struct sim *s, const struct action *action, const struct attempt_state *state,
+			    int64_t from_us)
+{
+	if (!state->end || !one_in(s, 6))
+		post(s, from_us, started(s->a, action->execution, 0, action->node, action->attempt), MAIL_PROCESS);
+	if (!state->end)
+		return;
+	AlulaInput *end = pb_clone(state->end, s->a);
+	if (one_in(s, 2))
+		end->attempt_finished->started_at_us = s->now_us + 1;
+	post(s, MAX(state->end_us, s->now_us), end, MAIL_PROCESS);
+}
+
+/* A restarted propeller may ask for one that runs. */
+static void found_again(struct sim *s, const struct action *action, struct attempt_state *state)
+{
+	check(s, s->restarting && state->doing != STOPPED);
+	if (s->harsh && s->losses_left > 0 && state->doing == RUNS && one_in(s, 2)) {
+		s->losses_left--;
+		state->end = failed(s->a, action->execution, 0, action->node, action->attempt, true, true);
+		state->end_us = s->now_us;
+	}
+	tell_of_attempt(s, action, state, s->now_us);
+}
+
+static void start_attempt(struct sim *s, struct exec *x, const struct action *action)
+{
+	const struct attempt *a = action->start;
+	const struct place *place = place_named(x, a->node_unique_id);
+	struct attempt_state *state = attempt_at(s, x->id, action->node, action->attempt);
+
+	check(s, place && place->node && (place->node->kind == PLAN_TASK || place->node->kind == PLAN_DYNAMIC));
+	check(s, a->attempt == action->attempt);
+	const char *prefix = arena_printf(s->a, "%s%s/%u", x->root, place->dir + strlen(x->dir), action->attempt);
+	if (strcmp(prefix, a->output_prefix) != 0)
+		sim_fail(s, "an attempt writes to %s instead of %s", a->output_prefix, prefix);
+	if (a->shares_inputs)
+		store_get(s, a->inputs_uri);
+	if (state) {
+		found_again(s, action, state);
+		return;
+	}
+	if (action->attempt > 0)
+		check_earlier_attempt(s, action, place);
+	state = attempt_put(s, x, action, RUNS);
+	state->place = place;
+	state->end = end_of(s, action, place);
+	state->end_us = later(s, 15);
+	seen->starts++;
+	tell_of_attempt(s, action, state, later(s, 8));
+}
+
+static void abort_attempt(struct sim *s, struct exec *x, const struct action *action)
+{
+	struct attempt_state *state = attempt_at(s, x->id, action->node, action->attempt);
+
+	if (!state)
+		attempt_put(s, x, action, STOPPED);
+	else if (state->doing == RUNS)
+		state->doing = STOPPED;
+}
+
+void attempt_ended(struct sim *s, const AlulaInput *in)
+{
+	struct attempt_state *state = NULL;
+	struct child_state *child = NULL;
+
+	if (in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED)
+		state = attempt_at(s, in->execution, in->attempt_finished->node, in->attempt_finished->attempt);
+	if (in->input_case == ALULA_INPUT_INPUT_CHILD_FINISHED)
+		child = map_get(s->children, str_of(in->child_finished->child->name));
+	if (state && state->doing == RUNS)
+		state->doing = ENDED;
+	if (child && child->doing == RUNS)
+		child->doing = ENDED;
+}
+
+void check_nothing_runs(struct sim *s, const struct exec *x)
+{
+	size_t it = 0;
+	struct str key;
+	void *value;
+
+	while (map_next(s->attempts, &it, &key, &value)) {
+		const struct attempt_state *state = value;
+		if (state->exec == x && state->doing == RUNS)
+			sim_fail(s, "attempt %.*s runs on when its execution is over", STR_ARG(key));
+	}
+	it = 0;
+	while (map_next(s->children, &it, &key, &value)) {
+		const struct child_state *state = value;
+		if (state->parent == x && state->doing == RUNS)
+			sim_fail(s, "child %.*s runs on when its parent is over", STR_ARG(key));
+	}
+}
+
+/* ---- children ---- */
+
+static AlulaInput *end_of_child(struct sim *s, struct exec *x, const struct action *action, const struct place *place,
+				CoreLiteral *input, enum child_fate fate)
+{
+	const char *name = action->child->id.name;
+	CoreWorkflowExecutionPhase phase = fate == CHILD_FAILED    ? CORE_WORKFLOW_EXECUTION_PHASE_FAILED
+					   : fate == CHILD_ABORTED ? CORE_WORKFLOW_EXECUTION_PHASE_ABORTED
+								   : CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED;
+	AlulaInput *end = child_finished(s->a, x->id, 0, name, phase);
+	auto_buf struct buf text = {0};
+
+	if (fate != CHILD_SUCCESS)
+		return end;
+	buf_addc(&text, ' ');
+	literal_text(&text, input);
+	CoreLiteralMap *out =
+		add_literal(s->a, NULL, "o0", int_literal(s->a, given_for(s, place->dir, buf_text(&text))));
+	const char *uri = arena_printf(s->a, "/children/%s/outputs.pb", name);
+	store_put(s, uri, out);
+	if (one_in(s, 3))
+		child_outputs_uri(end, uri);
+	else
+		child_outputs(end, out);
+	return end;
+}
+
+static void child_answers(struct sim *s, const struct action *action, const struct child_state *state)
+{
+	AlulaInput *in = child_started(s->a, action->execution, 0, action->node, action->attempt);
+
+	if (state->refused)
+		in->child_started->error = failed(s->a, 0, 0, 0, 0, false, false)->attempt_finished->error->error;
+	post(s, later(s, 1), in, MAIL_PROCESS);
+}
+
+static void launch_real(struct sim *s, struct exec *x, const struct action *action, const struct place *place,
+			struct child_state *state, CoreLiteral *input)
+{
+	const char *dir = arena_printf(s->a, "%s/%u/child", place->dir, action->attempt);
+
+	check(s, strcmp(action->child->launch_plan->name, place->node->plan->name) == 0);
+	state->exec = exec_new(s, place->node->plan, dir, val_of(s->a, input), action->child->id.name);
+	state->exec->parent = x;
+}
+
+static void launch(struct sim *s, struct exec *x, const struct action *action)
+{
+	const struct child *c = action->child;
+	const struct place *place = place_named(x, c->parent_node_id);
+	struct child_state *state = map_get(s->children, str_of(c->id.name));
+	CoreLiteralMap *in = store_resolve(s, c->inputs, c->n_inputs);
+
+	check(s, strlen(c->id.name) <= 20 && in->n_literals == 1 && strcmp(in->literals[0]->key, "x") == 0);
+	check(s, place && place->node && (place->node->kind == PLAN_LAUNCH || place->node->kind == PLAN_CHILD));
+	if (state) {
+		check(s, s->restarting && state->doing != STOPPED && state->parent == x);
+		child_answers(s, action, state);
+		return;
+	}
+	state = arena_new_of(s->a, struct child_state);
+	state->doing = RUNS;
+	state->parent = x;
+	map_put(s->children, str_of(c->id.name), state);
+	if (place->node->kind == PLAN_CHILD) {
+		launch_real(s, x, action, place, state, in->literals[0]->value);
+	} else {
+		enum child_fate fate = child_fate_of(s, place->node, place->dir, action->attempt);
+		state->refused = fate == CHILD_REFUSED;
+		if (state->refused)
+			state->doing = ENDED;
+		else if (fate != CHILD_HANGS)
+			post(s, later(s, 20), end_of_child(s, x, action, place, in->literals[0]->value, fate),
+			     MAIL_COMMAND);
+	}
+	child_answers(s, action, state);
+}
+
+static void abort_child(struct sim *s, struct exec *x, const struct action *action)
+{
+	const char *name = action->child->id.name;
+	struct child_state *state = map_get(s->children, str_of(name));
+
+	if (!state) {
+		state = arena_new_of(s->a, struct child_state);
+		map_put(s->children, str_of(arena_strdup(s->a, name)), state);
+		state->parent = x;
+		state->doing = STOPPED;
+	}
+	if (state->doing == RUNS)
+		state->doing = STOPPED;
+	if (!state->exec || state->exec->done || state->exec->may_abort)
+		return;
+	state->exec->may_abort = true;
+	post(s, later(s, 2), abort_input(s->a, state->exec->id, 0), MAIL_COMMAND);
+}
+
+void tell_parent(struct sim *s, struct exec *x, const EventWorkflowExecutionEvent *last)
+{
+	AlulaInput *in = child_finished(s->a, x->parent->id, 0, x->name, last->phase);
+
+	if (last->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA)
+		child_outputs(in, pb_clone(last->output_data, s->a));
+	else if (last->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI)
+		child_outputs_uri(in, arena_strdup(s->a, last->output_uri));
+	post(s, later(s, 3), in, MAIL_COMMAND);
+}
+
+/* ---- the rest ---- */
+
+static void store_outputs(struct sim *s, const struct action *action)
+{
+	AlulaInput *in = input_new(s->a, action->execution, 0);
+	const char *uri = arena_strdup(s->a, action->uri);
+
+	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
+	in->outputs_stored = pb_new(s->a, ALULA_OUTPUTS_STORED_DESC);
+	in->outputs_stored->node = action->node;
+	if (s->bad_store && one_in(s, 4)) {
+		in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_ERROR;
+		in->outputs_stored->error = pb_new(s->a, CORE_EXECUTION_ERROR_DESC);
+	} else {
+		store_put(s, uri, store_resolve(s, action->values, action->n_values));
+		in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
+		in->outputs_stored->outputs = pb_new(s->a, ALULA_ATTEMPT_OUTPUTS_DESC);
+		in->outputs_stored->outputs->uri = (char *)uri;
+	}
+	post(s, later(s, 1), in, MAIL_INTERNAL);
+}
+
+static void read_values(struct sim *s, const struct action *action)
+{
+	AlulaInput *in = input_new(s->a, action->execution, 0);
+
+	in->input_case = ALULA_INPUT_INPUT_VALUES_READ;
+	in->values_read = pb_new(s->a, ALULA_VALUES_READ_DESC);
+	in->values_read->node = action->node;
+	in->values_read->attempt = action->attempt;
+	if (s->bad_store && one_in(s, 4)) {
+		in->values_read->result_case = ALULA_VALUES_READ_RESULT_ERROR;
+		in->values_read->error = pb_new(s->a, CORE_EXECUTION_ERROR_DESC);
+	} else {
+		in->values_read->result_case = ALULA_VALUES_READ_RESULT_LITERALS;
+		store_read(s, action, in->values_read);
+	}
+	post(s, later(s, 1), in, MAIL_INTERNAL);
+}
+
+static CoreLiteral *signal_literal(struct sim *s, const char *id)
+{
+	int64_t value = signal_value(s, id);
+
+	return is_yes(id) && value < 2 ? bool_literal(s->a, value) : int_literal(s->a, value);
+}
+
+void await_signal(struct sim *s, const struct exec *x, const char *signal)
+{
+	const char *id = arena_strdup(s->a, signal);
+	const char *key = arena_printf(s->a, "%s/%s", x->name, id);
+	CoreLiteral *other = is_yes(id) ? bool_literal(s->a, one_in(s, 2)) : int_literal(s->a, 7);
+
+	if (!signal_comes(s, id) || map_put(s->signals, str_of(key), s))
+		return;
+	post(s, later(s, 15), signal_set(s->a, x->id, 0, id, signal_literal(s, id)), MAIL_COMMAND);
+	if (s->fickle)
+		post(s, later(s, 15), signal_set(s->a, x->id, 0, id, other), MAIL_COMMAND);
+}
+
+static void go_on_later(struct sim *s, struct exec *x)
+{
+	check(s, !x->going_on || s->restarting || s->batch > 1); /* one at a time, unless a stray one comes between */
+	x->going_on = true;
+	post(s, s->now_us, go_on(s->a, x->id, 0), MAIL_INTERNAL);
+}
+
+static void done(struct sim *s, struct exec *x)
+{
+	if (!x->done)
+		check_end(s, x);
+	check_nothing_runs(s, x);
+	x->done = true;
+	engine_forget(s->engine, x->id);
+}
+
+void act(struct sim *s, const struct action *action)
+{
+	struct exec *x = exec_of(s, action->execution);
+
+	switch (action->kind) {
+	case ACTION_START_ATTEMPT: start_attempt(s, x, action); break;
+	case ACTION_ABORT_ATTEMPT: abort_attempt(s, x, action); break;
+	case ACTION_SET_TIMER:
+		post(s, action->at_us - (one_in(s, 20) ? USEC_PER_SEC : 0),
+		     timer_fired(s->a, x->id, 0, action->timer, action->node, action->attempt), MAIL_INTERNAL);
+		break;
+	case ACTION_STORE_OUTPUTS: store_outputs(s, action); break;
+	case ACTION_STORE_INPUTS: store_resolve(s, action->values, action->n_values); break;
+	case ACTION_READ_VALUES: read_values(s, action); break;
+	case ACTION_LAUNCH: launch(s, x, action); break;
+	case ACTION_ABORT_CHILD: abort_child(s, x, action); break;
+	case ACTION_CONTINUE: go_on_later(s, x); break;
+	case ACTION_DONE: done(s, x); break;
+	default: sim_fail(s, "an action that the simulator does not know: %d", action->kind);
+	}
+}
