@@ -247,7 +247,8 @@ static void fold_node_event(struct fold *f, int64_t execution, int64_t seq, Even
 	if (e->phase == CORE_NODE_EXECUTION_PHASE_RUNNING ||
 	    (e->phase == CORE_NODE_EXECUTION_PHASE_SUCCEEDED && !c->started_at))
 		c->started_at = e->occurred_at;
-	if (*e->deck_uri)
+	/* The end tells whether there is one after all; a dynamic task's was there before its nodes. */
+	if (*e->deck_uri || (node_phase_terminal((int32_t)e->phase) && !n->metadata->is_dynamic))
 		c->deck_uri = e->deck_uri;
 	if (node_phase_terminal((int32_t)e->phase)) {
 		c->duration = since(f->arena, c->started_at, e->occurred_at);

@@ -109,6 +109,15 @@ static void add_reason(struct fold *f, EventTaskExecutionEvent *t, const char *t
 	*PB_ADD(f->a, t->reasons, t->n_reasons) = reason;
 }
 
+/* Where people may look for a deck while the task runs, if it makes one. */
+static const char *deck_so_far(struct fold *f, uint32_t i)
+{
+	const CoreTaskMetadata *m = wf_node(f, i)->task->template->metadata;
+	bool makes = m && m->generates_deck && m->generates_deck->value;
+
+	return makes && wf_node(f, i)->task->leaf == LEAF_EXECUTOR ? path_deck(f->a, node_output_dir(f, i)) : "";
+}
+
 static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 {
 	struct node *n = node_at(f, i);
@@ -125,7 +134,7 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 	else
 		add_reason(f, task_event(f, i, CORE_TASK_EXECUTION_PHASE_QUEUED), "task submitted");
 	if (n->attempt == 0)
-		event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
+		event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING)->deck_uri = (char *)deck_so_far(f, i);
 	if (inside)
 		node_timers(f, i);
 	else
@@ -271,6 +280,16 @@ static void make_up_for_start(struct fold *f, const struct run *r, const AlulaAt
 	add_logs(f, r, in, t);
 }
 
+/* A task that does not say whether it makes one has it when it succeeds. */
+static char *deck_at_end(struct fold *f, const AlulaAttemptFinished *in)
+{
+	const CoreTaskMetadata *m = wf_node(f, in->node)->task->template->metadata;
+	bool said = m && m->generates_deck;
+	bool counts = said ? m->generates_deck->value : in->outcome_case != ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
+
+	return counts ? in->deck_uri : "";
+}
+
 static void complete_event(struct fold *f, const AlulaAttemptFinished *in, const char *checkpoint,
 			   EventNodeExecutionEvent *event)
 {
@@ -279,7 +298,7 @@ static void complete_event(struct fold *f, const AlulaAttemptFinished *in, const
 	m->checkpoint_uri = (char *)checkpoint;
 	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 	event->task_node_metadata = m;
-	event->deck_uri = in->deck_uri;
+	event->deck_uri = deck_at_end(f, in);
 	node_set_inputs_uri(f, in->node, event);
 }
 
@@ -344,7 +363,7 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
 		make_up_for_start(f, n->run, in);
 		add_logs(f, n->run, in, task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));
-		dynamic_begin(f, in->node, in->dynamic);
+		dynamic_begin(f, in->node, in->dynamic, deck_at_end(f, in));
 	}
 }
 

@@ -16,7 +16,7 @@ static const struct closure *compile(struct fold *f, const CoreCompiledWorkflowC
 }
 
 /* A large workflow is told of by its place: whoever wants it finds it beside the job's specification. */
-static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
+static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, char *deck_uri)
 {
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_DYNAMIC_RUNNING);
 	EventTaskNodeMetadata *m = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
@@ -28,10 +28,11 @@ static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
 	m->dynamic_workflow->dynamic_job_spec_uri = in->uri;
 	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 	event->task_node_metadata = m;
+	event->deck_uri = deck_uri;
 	node_set_inputs_uri(f, i, event);
 }
 
-void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
+void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, char *deck_uri)
 {
 	const CoreExecutionError *error = in->error;
 	bool is_item = frame_of(f, i)->array;
@@ -51,7 +52,7 @@ void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in)
 	}
 	r->dynamic = true;
 	node_uncount(f, r);
-	tell(f, i, in);
+	tell(f, i, in, deck_uri);
 }
 
 void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs)

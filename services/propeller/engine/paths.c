@@ -32,6 +32,11 @@ const char *path_attempt(struct arena *a, const char *node, uint32_t attempt)
 	return arena_printf(a, "%s/%u", node, attempt);
 }
 
+const char *path_deck(struct arena *a, const char *attempt)
+{
+	return arena_printf(a, "%s/deck.html", attempt);
+}
+
 const char *path_raw_output(struct arena *a, const char *raw_prefix, const char *unique_id)
 {
 	static const char DIGITS[] = "abcdefghijklmnopqrstuvwxyz0123456789";

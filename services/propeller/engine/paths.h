@@ -19,5 +19,7 @@ const char *path_item(struct arena *a, const char *array, uint32_t item, uint32_
 const char *path_inputs(struct arena *a, const char *node);
 /* "<node>/<attempt>" */
 const char *path_attempt(struct arena *a, const char *node, uint32_t attempt);
+/* "<attempt's output directory>/deck.html" */
+const char *path_deck(struct arena *a, const char *attempt);
 /* "<raw prefix>/<two-character shard>/<unique id>" */
 const char *path_raw_output(struct arena *a, const char *raw_prefix, const char *unique_id);

@@ -366,7 +366,7 @@ void launch_finished(struct fold *f, const AlulaChildFinished *in);
 void launch_abort_orphan(struct fold *f, const struct orphan *o);
 
 /* dynamic.c: tasks that give workflows */
-void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in);
+void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, char *deck_uri);
 void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
 void dynamic_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
 

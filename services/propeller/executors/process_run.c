@@ -289,13 +289,32 @@ static void prepared(void *arg)
 	}
 }
 
-static void on_inputs_written(void *arg, enum code code, const struct err *err)
+static void on_template_written(void *arg, enum code code, const struct err *err)
 {
 	struct run *r = arg;
 
 	if (code)
 		r->failure = *err;
 	loop_post(r->x->host.loop, prepared, r);
+}
+
+static void write_template(struct run *r)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+
+	store_write(r->x->host.store, r->spec.template_path, pb_pack(r->dynamic.task, a), on_template_written, r);
+}
+
+static void on_inputs_written(void *arg, enum code code, const struct err *err)
+{
+	struct run *r = arg;
+
+	if (code)
+		r->failure = *err;
+	if (!code && r->spec.template_path)
+		write_template(r);
+	else
+		loop_post(r->x->host.loop, prepared, r);
 }
 
 static enum code finish_spec(struct run *r, struct str literals, struct err *err)
@@ -317,7 +336,7 @@ static void on_inputs(void *arg, enum code code, struct str literals, const stru
 	else
 		code = finish_spec(r, literals, &r->failure);
 	if (code || r->shares_inputs)
-		loop_post(r->x->host.loop, prepared, r);
+		on_inputs_written(r, code, &r->failure);
 	else
 		store_write(r->x->host.store, r->inputs_uri, literals, on_inputs_written, r);
 }

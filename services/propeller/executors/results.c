@@ -13,21 +13,27 @@ enum { MAX_ERROR_BYTES = 16 << 20, MAX_MESSAGE_BYTES = 256 * 1024, LOG_TAIL_BYTE
 
 /* ---- answers ---- */
 
+static void finish(struct results_request *rq, AlulaAttemptFinished *finished)
+{
+	auto_mem char *deck = x_printf("%s/deck.html", rq->output_prefix);
+	uint64_t bytes;
+
+	if (store_stat(rq->store, deck, &bytes, NULL) == OK)
+		finished->deck_uri = deck;
+	rq->fn(rq->arg, finished);
+}
+
 static void tell_error(struct results_request *rq, CoreExecutionError *error, bool recoverable, bool system)
 {
 	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
 	AlulaAttemptError outcome = ALULA_ATTEMPT_ERROR_INIT;
-	auto_mem char *deck = x_printf("%s/deck.html", rq->output_prefix);
-	uint64_t bytes;
 
 	outcome.error = error;
 	outcome.recoverable = recoverable;
 	outcome.system = system;
 	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
 	finished.error = &outcome;
-	if (store_stat(rq->store, deck, &bytes, NULL) == OK)
-		finished.deck_uri = deck;
-	rq->fn(rq->arg, &finished);
+	finish(rq, &finished);
 }
 
 static void tell(struct results_request *rq, const char *code, const char *message, bool recoverable, bool system)
@@ -107,17 +113,13 @@ static void tell_outputs(struct results_request *rq, const char *uri, size_t siz
 {
 	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
 	AlulaAttemptOutputs outputs = ALULA_ATTEMPT_OUTPUTS_INIT;
-	auto_mem char *deck = x_printf("%s/deck.html", rq->output_prefix);
-	uint64_t bytes;
 
 	outputs.uri = (char *)uri;
 	outputs.size_bytes = (int64_t)size;
 	outputs.literals = literals;
 	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS;
 	finished.outputs = &outputs;
-	if (store_stat(rq->store, deck, &bytes, NULL) == OK)
-		finished.deck_uri = deck;
-	rq->fn(rq->arg, &finished);
+	finish(rq, &finished);
 }
 
 static void take_outputs(struct results_request *rq, struct str data)
@@ -160,8 +162,6 @@ static void on_compiled(void *arg, const AlulaDynamicWorkflow *workflow, const s
 {
 	struct results_request *rq = arg;
 	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
-	auto_mem char *deck = x_printf("%s/deck.html", rq->output_prefix);
-	uint64_t bytes;
 
 	if (!workflow) {
 		tell(rq, "DynamicWorkflowUnreadable", err->text, true, true);
@@ -169,9 +169,7 @@ static void on_compiled(void *arg, const AlulaDynamicWorkflow *workflow, const s
 	}
 	finished.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC;
 	finished.dynamic = (AlulaDynamicWorkflow *)workflow;
-	if (store_stat(rq->store, deck, &bytes, NULL) == OK)
-		finished.deck_uri = deck;
-	rq->fn(rq->arg, &finished);
+	finish(rq, &finished);
 }
 
 static void look_for_futures(struct results_request *rq)

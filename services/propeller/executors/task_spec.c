@@ -18,6 +18,8 @@ static enum code render_all(char **texts, size_t n, const struct template_values
 		if (c)
 			return c;
 		spec->needs_inputs |= strcasestr(spec->argv[spec->argc], ".inputs.") != NULL;
+		if (strcasestr(texts[i], "taskTemplatePath"))
+			spec->template_path = v->task_template_path;
 		spec->argc++;
 	}
 	return OK;
@@ -31,6 +33,7 @@ static enum code make_argv(const struct attempt *at, const CoreContainer *contai
 	struct template_values v = {
 		.input = at->inputs_uri,
 		.input_prefix = arena_strndup(a, at->inputs_uri, (size_t)(slash - at->inputs_uri)),
+		.task_template_path = arena_printf(a, "%.*s/task.pb", (int)(slash - at->inputs_uri), at->inputs_uri),
 		.output_prefix = at->output_prefix,
 		.raw_output_prefix = at->raw_output_prefix,
 		.checkpoint_prefix = at->checkpoint_prefix,
@@ -117,13 +120,15 @@ static void env_flyte(struct env *e, const struct attempt *at)
 	const AlulaCommand *command = at->command;
 	const AlulaStartExecution *start = command->start;
 	const CoreIdentifier *task = at->task->id;
+	const CoreIdentifier *w = start->workflow_id;
 	char attempt[16];
 
 	snprintf(attempt, sizeof attempt, "%u", at->attempt);
 	env_set(e, "FLYTE_INTERNAL_EXECUTION_ID", command->id->name);
 	env_set(e, "FLYTE_INTERNAL_EXECUTION_PROJECT", command->id->project);
 	env_set(e, "FLYTE_INTERNAL_EXECUTION_DOMAIN", command->id->domain);
-	env_set(e, "FLYTE_INTERNAL_EXECUTION_WORKFLOW", start->workflow_id ? start->workflow_id->name : "");
+	env_set(e, "FLYTE_INTERNAL_EXECUTION_WORKFLOW",
+		w ? arena_printf(e->a, "%s:%s:%s", w->project, w->domain, w->name) : "");
 	env_set(e, "FLYTE_INTERNAL_EXECUTION_LAUNCHPLAN", start->launch_plan_id ? start->launch_plan_id->name : "");
 	env_set(e, "FLYTE_ATTEMPT_NUMBER", attempt);
 	if (!task)
@@ -191,10 +196,10 @@ static void make_env(const struct propeller_config *config, const struct attempt
 	env_array(&e, at);
 	env_set(&e, "FLYTE_PLATFORM_URL", config->platform_url);
 	env_set(&e, "FLYTE_PLATFORM_INSECURE", config->platform_insecure ? "true" : "false");
-	for (size_t i = 0; i < config->process_env.n; i++)
-		env_set(&e, config->process_env.at[i].key, config->process_env.at[i].value);
 	for (size_t i = 0; i < start->n_envs; i++)
 		env_set(&e, start->envs[i]->key, start->envs[i]->value);
+	for (size_t i = 0; i < config->process_env.n; i++)
+		env_set(&e, config->process_env.at[i].key, config->process_env.at[i].value);
 	env_path(&e, config, container->image);
 }
 

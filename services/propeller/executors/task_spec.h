@@ -11,6 +11,7 @@ struct task_spec {
 	const char **env; /* "KEY=value" */
 	size_t n_env;
 	bool needs_inputs; /* some argument asks for an input's value: finish with task_spec_inputs */
+	const char *template_path; /* some argument asks for the task's template: to be written there; or NULL */
 };
 
 /* Everything in `a`. Errors: INVALID_ARGUMENT for a task that has no container or a template that cannot be rendered.
