@@ -11,6 +11,11 @@
 #include "service/service.h"
 #include "store/store.h"
 
+/* Quantities; "" for nothing. */
+struct resource_config {
+	const char *cpu, *gpu, *memory, *ephemeral_storage;
+};
+
 struct admin_config {
 	struct service_config service;
 	struct database_config database;
@@ -37,6 +42,7 @@ struct admin_config {
 	int64_t upload_max_expires_us, download_max_expires_us;
 	int64_t upload_name_length; /* of generated file names */
 	const char *upload_prefix;
+	struct resource_config resource_defaults, resource_limits; /* of tasks */
 	int64_t max_upload_bytes;
 };
 

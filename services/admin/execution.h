@@ -48,6 +48,7 @@ enum code execution_inputs(struct arena *a, const CoreLiteralMap *given, const C
 /* What a project says of its executions. */
 struct execution_project {
 	bool has_attributes; /* somebody made settings for executions, of whatever scope */
+	bool has_resources;  /* … for resources of tasks */
 	AdminLabels *labels; /* NULL: none */
 };
 

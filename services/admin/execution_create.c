@@ -7,6 +7,7 @@
 #include "flyte/shard.h"
 #include "flyte/text.h"
 #include "pb/pb.h"
+#include "task_resources.h"
 #include "validation.h"
 
 enum { MAX_NAME = 63, RANDOM_NAME = 19, MAX_COMMAND_BYTES = 1000 * 1000 };
@@ -23,7 +24,8 @@ static const struct db_stmt CREATE = {
 
 static const struct db_stmt PROJECT_STATE = {
 	"execution_project_state",
-	"SELECT state, EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $2), labels FROM projects WHERE id = $1",
+	"SELECT state, EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $2), labels, "
+	"EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $3) FROM projects WHERE id = $1",
 };
 
 /* ---- checks ---- */
@@ -84,7 +86,8 @@ static enum code check_project(struct request *rq, struct db *db, const AdminExe
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(in->project),
-			       db_i32(ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG));
+			       db_i32(ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG),
+			       db_i32(ADMIN_MATCHABLE_RESOURCE_TASK_RESOURCE));
 
 	if (c)
 		return c;
@@ -94,6 +97,7 @@ static enum code check_project(struct request *rq, struct db *db, const AdminExe
 		return c;
 	struct str labels = db_get_str(rows, 0, 2);
 	ret->has_attributes = db_get_bool(rows, 0, 1);
+	ret->has_resources = db_get_bool(rows, 0, 3);
 	return labels.len ? pb_unpack_own(ADMIN_LABELS_DESC, labels, rq->arena, (void **)&ret->labels, err) : OK;
 }
 
@@ -304,6 +308,8 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 	x->now_us = time_now_us();
 	struct attributes_scope scope = {x->id->project, x->id->domain, x->launch->plan.workflow.id->name};
 	c = execution_settings(x->rq, db, x->in->spec, plan->spec, &x->project, &scope, start, err);
+	if (!c)
+		c = task_resources_of(x->rq, db, &scope, x->project.has_resources, &start->task_resources, err);
 	if (c)
 		return c;
 	x->spec = make_spec(x, start);

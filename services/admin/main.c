@@ -14,6 +14,7 @@
 #include "gateway/gateway.h"
 #include "materialise.h"
 #include "rpc/rpc.h"
+#include "task_resources.h"
 
 extern const struct db_migration admin_migrations[];
 
@@ -250,7 +251,9 @@ static enum code admin_open(struct service_context *ctx, void **ret, struct err 
 	admin->config = ctx->config;
 	admin->metrics = ctx->metrics;
 	admin->execution_cache = execution_cache_new();
-	enum code c = open_all(admin, err);
+	enum code c = task_resources_check_config(admin->config, err);
+	if (!c)
+		c = open_all(admin, err);
 	if (c) {
 		admin_close(admin);
 		return c;

@@ -8,6 +8,7 @@
 #include "pb/pb.h"
 #include "registry.h"
 #include "resource.h"
+#include "task_resources.h"
 #include "validation.h"
 
 /* Project, task and name in one statement; a row comes back in any case: the project's state, whether the task was
@@ -73,6 +74,8 @@ static enum code insert_task(struct request *rq, const AdminTaskCreateRequest *i
 
 	pb_digest(task, digest);
 	enum code c = db_take(admin->db, &db, err);
+	if (!c)
+		c = task_resources_check(rq, db, id, task->template_, err);
 	if (!c)
 		c = db_query(db, &CREATE, &rows, err, ID_PARAMS(id), db_text(task->template_->type),
 			     db_text(short_description(in->spec->description)),

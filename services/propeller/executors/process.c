@@ -35,12 +35,21 @@ static bool many_errors(const struct attempt *a)
 {
 	static const char *const KEYS[] = {"_F_DES", "FLYTE_INTERNAL_DIST_ERROR_STRATEGY"};
 
+	auto_free(arena_free) struct arena *scratch = arena_new(1024);
+
 	for (size_t i = 0; i < ARRAY_SIZE(KEYS); i++) {
-		const char *value = task_spec_variable(a, KEYS[i]);
+		const char *value = task_spec_variable(a, KEYS[i], scratch);
 		if (value && *value)
 			return true;
 	}
 	return false;
+}
+
+static struct platform_resources platform_of(struct run *r, const AdminTaskResourceAttributes *from)
+{
+	const AdminTaskResourceAttributes *a = from ? pb_clone(from, r->arena) : NULL;
+
+	return (struct platform_resources){a ? a->defaults : NULL, a ? a->limits : NULL};
 }
 
 static struct run *run_new(struct executor *x, struct attempt_id id, const struct attempt *a)
@@ -67,6 +76,7 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->shares_inputs = a->shares_inputs;
 	r->dynamic = futures_request_of(id, a, arena); /* by the time that it is needed, the execution may be gone */
 	r->many_errors = many_errors(a);
+	r->platform = platform_of(r, a->command->start->task_resources);
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
 	map_put(x->runs, str_of(r->key), r);

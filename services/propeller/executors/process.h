@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "executor.h"
+#include "flyte/resources.h"
 #include "propeller.h"
 #include "results.h"
 #include "task_spec.h"
@@ -22,7 +23,8 @@ struct run {
 	bool many_errors;          /* its workers write an error file each */
 	bool eager, shares_inputs; /* inputs_uri is there already, for several attempts */
 	struct task_spec spec;
-	struct futures_request dynamic; /* should it leave a workflow */
+	struct platform_resources platform; /* what the platform gives its task */
+	struct futures_request dynamic;     /* should it leave a workflow */
 	pid_t shim;
 	int pidfd;
 	struct loop_io *io;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attempt_dir.h"
+#include "flyte/resources.h"
 #include "pb/pb.h"
 #include "process.h"
 #include "values.h"
@@ -302,7 +303,11 @@ static void write_template(struct run *r)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
 
-	store_write(r->x->host.store, r->spec.template_path, pb_pack(r->dynamic.task, a), on_template_written, r);
+	CoreTaskTemplate *task = pb_clone(r->dynamic.task, a);
+
+	if (task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER)
+		task->container->resources = resources_adjust(task->container->resources, &r->platform, a);
+	store_write(r->x->host.store, r->spec.template_path, pb_pack(task, a), on_template_written, r);
 }
 
 static void on_inputs_written(void *arg, enum code code, const struct err *err)

@@ -6,6 +6,7 @@
 
 #include "alula/bus.h"
 #include "base/base.h"
+#include "flyte/pod.h"
 #include "flyte/template.h"
 
 /* ---- arguments ---- */
@@ -23,6 +24,21 @@ static enum code render_all(char **texts, size_t n, const struct template_values
 		spec->argc++;
 	}
 	return OK;
+}
+
+/* flytekit's code of fast registration would go to a directory of the image, one for all: each attempt has its own. */
+static void unpack_here(struct task_spec *spec)
+{
+	for (size_t i = 0; i + 1 < spec->argc; i++)
+		if (strcmp(spec->argv[i], "--dest-dir") == 0 && *spec->argv[i + 1] == '/')
+			spec->argv[i + 1] = ".";
+}
+
+static bool is_program(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, name) == 0;
 }
 
 static enum code make_argv(const struct attempt *at, const CoreContainer *container, struct arena *a,
@@ -49,6 +65,8 @@ static enum code make_argv(const struct attempt *at, const CoreContainer *contai
 	if (!c && spec->argc == 0)
 		return err_set(err, INVALID_ARGUMENT, "task %s has a container without command or arguments",
 			       at->task->id->name);
+	if (!c && is_program(spec->argv[0], "pyflyte-fast-execute"))
+		unpack_here(spec);
 	return c;
 }
 
@@ -167,12 +185,12 @@ static void env_path(struct env *e, const struct propeller_config *config, const
 	env_set(e, "PATH", path);
 }
 
-const char *task_spec_variable(const struct attempt *at, const char *key)
+const char *task_spec_variable(const struct attempt *at, const char *key, struct arena *a)
 {
 	const AlulaStartExecution *start = at->command->start;
-	const CoreContainer *container =
-		at->task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ? at->task->container : NULL;
+	const CoreContainer *container = NULL;
 
+	task_container(at->task, a, &container, NULL);
 	for (size_t i = 0; i < start->n_envs; i++)
 		if (strcmp(start->envs[i]->key, key) == 0)
 			return start->envs[i]->value;
@@ -206,17 +224,15 @@ static void make_env(const struct propeller_config *config, const struct attempt
 enum code task_spec_make(const struct propeller_config *config, const struct attempt *attempt, struct arena *a,
 			 struct task_spec *ret, struct err *err)
 {
-	const CoreTaskTemplate *task = attempt->task;
-
-	if (task->target_case != CORE_TASK_TEMPLATE_TARGET_CONTAINER)
-		return err_set(err, INVALID_ARGUMENT,
-			       "task type '%s' of %s is no container: only container tasks run as local processes",
-			       task->type, task->id ? task->id->name : "?");
+	const CoreContainer *container = NULL;
 	struct task_spec spec = {0};
-	enum code c = make_argv(attempt, task->container, a, &spec, err);
+	enum code c = task_container(attempt->task, a, &container, err);
+
+	if (!c)
+		c = make_argv(attempt, container, a, &spec, err);
 	if (c)
 		return c;
-	make_env(config, attempt, task->container, a, &spec);
+	make_env(config, attempt, container, a, &spec);
 	*ret = spec;
 	return OK;
 }

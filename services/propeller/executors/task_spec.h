@@ -10,7 +10,7 @@ struct task_spec {
 	size_t argc;
 	const char **env; /* "KEY=value" */
 	size_t n_env;
-	bool needs_inputs; /* some argument asks for an input's value: finish with task_spec_inputs */
+	bool needs_inputs;         /* some argument asks for an input's value: finish with task_spec_inputs */
 	const char *template_path; /* some argument asks for the task's template: to be written there; or NULL */
 };
 
@@ -18,7 +18,7 @@ struct task_spec {
  */
 enum code task_spec_make(const struct propeller_config *config, const struct attempt *attempt, struct arena *a,
 			 struct task_spec *ret, struct err *err);
-/* What the execution's or the container's environment sets a variable to; NULL: nothing. Borrowed. */
-const char *task_spec_variable(const struct attempt *attempt, const char *key);
+/* What the execution's or the container's environment sets a variable to; NULL: nothing. Borrowed, or in `a`. */
+const char *task_spec_variable(const struct attempt *attempt, const char *key, struct arena *a);
 /* Put input values into the arguments that ask for them. */
 enum code task_spec_inputs(struct task_spec *spec, const CoreLiteralMap *inputs, struct arena *a, struct err *err);
