@@ -176,7 +176,7 @@ void recovering_compiled(struct fold *f, const AlulaAttemptFinished *in)
 
 	if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
 		r->recovering = false;
-		dynamic_begin(f, in->node, in->dynamic);
+		dynamic_begin(f, in->node, in->dynamic, in->deck_uri);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR && in->error->error) {
 		r->recovering = false;
 		event = node_retry_or_fail(f, in->node, in->error->error, in->error->system);
