@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "attempt_dir.h"
+#include "pb/pb.h"
 #include "process.h"
 #include "values.h"
 
@@ -34,7 +35,6 @@ static const struct value_ref *copy_inputs(struct run *r, const struct attempt *
 static bool many_errors(const struct attempt *a)
 {
 	static const char *const KEYS[] = {"_F_DES", "FLYTE_INTERNAL_DIST_ERROR_STRATEGY"};
-
 	auto_free(arena_free) struct arena *scratch = arena_new(1024);
 
 	for (size_t i = 0; i < ARRAY_SIZE(KEYS); i++) {
