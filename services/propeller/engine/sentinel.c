@@ -15,7 +15,18 @@ static void set_outputs(EventNodeExecutionEvent *event, const AlulaStartExecutio
 	}
 }
 
-/* What a node gave its workflow is there already; its event shows it. */
+static void show_given(struct fold *f, EventNodeExecutionEvent *event, const struct outputs *given)
+{
+	struct values values = {given ? given->at : NULL, given ? given->n : 0};
+	CoreLiteralMap *map = values.n ? values_inline(f->a, &values) : NULL;
+
+	if (!map)
+		return;
+	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+	event->output_data = map;
+}
+
+/* What a node gave its workflow is there already. */
 static void begin_start(struct fold *f, uint32_t i)
 {
 	const AlulaStartExecution *start = f->x->command->start;
@@ -24,6 +35,8 @@ static void begin_start(struct fold *f, uint32_t i)
 
 	if (top)
 		set_outputs(event, start);
+	else
+		show_given(f, event, node_at(f, i)->outputs);
 	node_succeed(f, i, event, top ? outputs_of_execution(f, start) : take(node_at(f, i)->outputs));
 }
 
