@@ -5,6 +5,7 @@
 #include "futures.h"
 #include "launcher.h"
 #include "pb/pb.h"
+#include "plugins.h"
 #include "recovery.h"
 #include "timers.h"
 #include "values.h"
@@ -12,7 +13,7 @@
 struct acts {
 	struct propeller *p;
 	struct executor_host host;
-	struct executor *process;
+	struct plugins *plugins;
 	struct rpc_channel *admin;
 	struct launcher *launcher;
 	struct timers *timers;
@@ -124,11 +125,19 @@ static void store_values(struct acts *a, const struct action *action)
 
 /* ---- one action ---- */
 
-static enum attempt_origin origin_of(const struct propeller *p, int64_t execution, bool restarted)
+static void start_attempt(struct acts *a, const struct action *action, bool restarted)
 {
-	if (!restarted)
-		return ATTEMPT_NEW;
-	return atomic_load(&p->foreign) >> execution_shard(execution) & 1 ? ATTEMPT_FOREIGN : ATTEMPT_RELOADED;
+	struct attempt_id id = {action->execution, action->node, action->attempt};
+	bool foreign = atomic_load(&a->p->foreign) >> execution_shard(action->execution) & 1;
+	struct err err;
+	struct installed *plugin;
+
+	if (plugins_choose(a->plugins, action->start, &plugin, &err) != OK)
+		plugins_refuse(&a->host, id, &err);
+	else if (restarted)
+		plugin->kind->reattach(plugin->x, id, action->start, foreign ? ATTEMPT_FOREIGN : ATTEMPT_RELOADED);
+	else
+		plugin->kind->start(plugin->x, id, action->start);
 }
 
 static void act(struct acts *a, const struct action *action, bool restarted)
@@ -137,10 +146,9 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	struct item *item;
 
 	switch (action->kind) {
-	case ACTION_START_ATTEMPT:
-		process_executor.start(a->process, id, action->start, origin_of(a->p, action->execution, restarted));
-		break;
-	case ACTION_ABORT_ATTEMPT: process_executor.abort(a->process, id); break;
+	case ACTION_START_ATTEMPT: start_attempt(a, action, restarted); break;
+	case ACTION_ABORT_ATTEMPT: plugins_abort(a->plugins, id, action->resource); break;
+	case ACTION_WATCH_ATTEMPT: plugins_event(a->plugins, id); break;
 	case ACTION_SET_TIMER:
 		timers_add(a->timers, (struct timer){action->at_us, action->execution, action->timer, action->node,
 						     action->attempt});
@@ -157,7 +165,7 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 		break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
-		process_executor.done(a->process, action->execution);
+		plugins_finalise(a->plugins, action->execution);
 		/* Only now: actions before this one still looked at the execution's state. */
 		item = item_new(ITEM_FORGET);
 		item->execution = action->execution;
@@ -219,13 +227,13 @@ enum code acts_open(struct acts *a, struct err *err)
 		rpc_channel_new(&(struct rpc_channel_options){.target = a->p->config->admin_endpoint, .name = "admin"});
 	a->host.futures = futures_new(a->p->store, a->admin, a->p->loop);
 	a->launcher = launcher_new(&a->host, a->admin, (size_t)a->p->config->max_output_bytes);
-	return process_executor.open(&a->host, a->p->config, &a->process, err);
+	return plugins_open(&a->host, a->p->config, a->p->executors, &a->plugins, err);
 }
 
 void acts_close(struct acts *a)
 {
-	if (a && a->process)
-		process_executor.close(take(a->process));
+	if (a)
+		plugins_close(take(a->plugins));
 }
 
 void acts_free(struct acts *a)

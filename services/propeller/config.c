@@ -1,7 +1,8 @@
 /* Propeller's configuration keys: Flyte's names where Flyte has the thing. */
 #include "config.h"
 
-#define AT(field) .offset = offsetof(struct propeller_config, field)
+#define AT(field)        .offset = offsetof(struct propeller_config, field)
+#define CONNECTOR(field) AT(connectors.field)
 
 /* clang-format off */
 const struct config_key propeller_keys[] = {
@@ -44,6 +45,54 @@ const struct config_key propeller_keys[] = {
 	 .text = "Task types that the echo leaf runs inside the engine: outputs are the inputs. For tests and benchmarks."},
 	{.path = "plugins.core-sleep.task-types", .type = CONFIG_STRINGS, AT(sleep_types),
 	 .text = "Task types that the core-sleep leaf runs inside the engine: does nothing for the time its input says."},
+	{.path = "tasks.task-plugins.enabled-plugins", .type = CONFIG_STRINGS, AT(enabled_plugins),
+	 .text = "Plugins in use, none for all: `container` (local processes), `connector-service`, `echo`, `core-sleep`. Names "
+	         "of Flyte's others do no harm."},
+	{.path = "tasks.task-plugins.default-for-task-types", .type = CONFIG_MAP, AT(default_plugins),
+	 .text = "Task type to plugin. Types that are not named run by a connector that has them, else as a process if they "
+	         "have a container."},
+	{.path = "tasks.task-plugins.overrides", .type = CONFIG_MAP, AT(plugin_overrides),
+	 .text = "The same for one project and domain: `project/domain/task type` (shell patterns) to plugin; the first match "
+	         "wins, before default-for-task-types."},
+	{.path = "plugins.connector-service.defaultConnector.endpoint", .type = CONFIG_STRING, .default_value = "",
+	 .env = "ALULA_CONNECTOR_ENDPOINT", CONNECTOR(endpoint),
+	 .text = "host:port of the connector for task types that no other one has; empty for none."},
+	{.path = "plugins.connector-service.defaultConnector.insecure", .type = CONFIG_BOOL, .default_value = "true",
+	 CONNECTOR(insecure), .text = "Without TLS."},
+	{.path = "plugins.connector-service.defaultConnector.caFile", .type = CONFIG_STRING, .default_value = "",
+	 CONNECTOR(roots_file), .text = "PEM file of the roots that its certificate is checked against; empty for the system's."},
+	{.path = "plugins.connector-service.defaultConnector.serverName", .type = CONFIG_STRING, .default_value = "",
+	 CONNECTOR(server_name), .text = "Host name in its certificate; empty for the endpoint's."},
+	{.path = "plugins.connector-service.defaultConnector.defaultServiceConfig", .type = CONFIG_STRING,
+	 .default_value = "", CONNECTOR(service_config),
+	 .text = "gRPC's service config, JSON; empty for Flyte's, round robin."},
+	{.path = "plugins.connector-service.defaultConnector.timeouts", .type = CONFIG_MAP, CONNECTOR(timeouts),
+	 .text = "RPC (CreateTask, GetTask, DeleteTask, ExecuteTaskSync, ListAgents) to the time that it may take."},
+	{.path = "plugins.connector-service.defaultConnector.defaultTimeout", .type = CONFIG_DURATION,
+	 .default_value = "10s", .min = 0, .max = INT64_MAX, CONNECTOR(default_timeout_us),
+	 .text = "The same for RPCs that `timeouts` does not name; 0 for no limit."},
+	{.path = "plugins.connector-service.connectors", .type = CONFIG_TREE, CONNECTOR(connectors),
+	 .text = "Further connectors: an id, and below it the keys of defaultConnector."},
+	{.path = "plugins.connector-service.connectorForTaskTypes", .type = CONFIG_MAP, CONNECTOR(for_task_types),
+	 .text = "Task type to a connector's id; wins over what connectors say of themselves."},
+	{.path = "plugins.connector-service.supportedTaskTypes", .type = CONFIG_STRINGS, CONNECTOR(task_types),
+	 .text = "Task types of the default connector besides those that it says itself."},
+	{.path = "plugins.connector-service.pollInterval", .type = CONFIG_DURATION, .default_value = "10s", .min = 100000,
+	 .max = 3600000000, CONNECTOR(poll_interval_us), .text = "How often connectors are asked which task types they have."},
+	{.path = "plugins.connector-service.webApi.caching.resyncInterval", .type = CONFIG_DURATION, .default_value = "30s",
+	 .min = 10000, .max = 3600000000, CONNECTOR(resync_us),
+	 .text = "Longest time between two looks at a running task; also between two tries when a connector fails."},
+	{.path = "plugins.connector-service.firstResyncInterval", .type = CONFIG_DURATION, .default_value = "1s",
+	 .min = 10000, .max = 3600000000, CONNECTOR(first_get_us),
+	 .text = "Time before the first look; it grows by half with each look that shows nothing new."},
+	{.path = "plugins.connector-service.webApi.caching.maxSystemFailures", .type = CONFIG_INT, .default_value = "5",
+	 .min = 0, .max = 1000, CONNECTOR(max_failures),
+	 .text = "Failures in a row that a connector may have with a task. One that cannot be reached has this times "
+	         "resyncInterval."},
+	{.path = "plugins.connector-service.maxCalls", .type = CONFIG_INT, .default_value = "100", .min = 1, .max = 10000,
+	 CONNECTOR(max_calls), .text = "RPCs that are under way at once, for each connector."},
+	{.path = "plugins.agent-service", .type = CONFIG_TREE, CONNECTOR(agents),
+	 .text = "The older names: defaultAgent, agents, agentForTaskTypes, supportedTaskTypes, as in connector-service."},
 	{.path = "plugins.process.dir", .type = CONFIG_STRING, .default_value = "/var/lib/alula/attempts", AT(process_dir),
 	 .text = "Directory of running attempts: working directories, logs, status. On a local disk; propellers of one host "
 	         "share it."},

@@ -8,6 +8,7 @@
 #include "committer.h"
 #include "flyte/shard.h"
 #include "pb/pb.h"
+#include "plugins.h"
 
 enum {
 	TURN_ITEMS = 512,     /* inputs folded before what they made true is handed on */
@@ -62,18 +63,34 @@ static struct cycle *cycle_new(void)
 	return c;
 }
 
+static bool runs_inside(const struct propeller_config *config, const char *plugin, const struct config_strings *types,
+			const char *task_type)
+{
+	const char *named = plugin_for_type(config, task_type);
+
+	if (named)
+		return strcasecmp(named, plugin) == 0;
+	for (size_t i = 0; i < types->n && plugin_enabled(config, plugin); i++)
+		if (strcmp(types->at[i], task_type) == 0)
+			return true;
+	return false;
+}
+
 /* Which kind of leaf a task type is: by configuration. */
 static enum leaf leaf_of(void *arg, const char *task_type)
 {
 	const struct propeller_config *config = arg;
 
-	for (size_t i = 0; i < config->echo_types.n; i++)
-		if (strcmp(config->echo_types.at[i], task_type) == 0)
-			return LEAF_ECHO;
-	for (size_t i = 0; i < config->sleep_types.n; i++)
-		if (strcmp(config->sleep_types.at[i], task_type) == 0)
-			return LEAF_CORE_SLEEP;
+	if (runs_inside(config, "echo", &config->echo_types, task_type))
+		return LEAF_ECHO;
+	if (runs_inside(config, "core-sleep", &config->sleep_types, task_type))
+		return LEAF_CORE_SLEEP;
 	return LEAF_EXECUTOR;
+}
+
+static const char *plugin_of(void *arg, const CoreTaskTemplate *task)
+{
+	return plugin_by_config(arg, task);
 }
 
 /* The journal names what lies in the store instead of holding it. */
@@ -279,6 +296,7 @@ struct core *core_new(struct propeller *p)
 		.inline_bytes = (size_t)config->inline_bytes,
 		.metadata_prefix = p->metadata_root,
 		.leaf_of = leaf_of,
+		.plugin_of = plugin_of,
 		.arg = (void *)config,
 	};
 

@@ -1,4 +1,4 @@
-/* What runs attempts outside the engine. One vtable a kind: `process` now; docker, kubernetes and connectors later.
+/* What runs attempts outside the engine. One vtable a kind: processes and connectors now; docker and kubernetes later.
  *
  * All functions are called on the loop thread and must not block: slow work goes to the store's threads, to child
  * processes or to other machines. Results are handed in by executor_host's functions, from any thread, any number of
@@ -36,26 +36,34 @@ struct executor_host {
 
 struct executor;
 
-/* Where an attempt that is to be started comes from. */
+/* Where an attempt that is to be found again comes from. */
 enum attempt_origin {
-	ATTEMPT_NEW,      /* just decided: nobody has started it */
 	ATTEMPT_RELOADED, /* from the journal of this host: an earlier process may have started it here */
 	ATTEMPT_FOREIGN,  /* from the journal of another host: if it ran, it ran there */
 };
 
 struct executor_kind {
 	const char *name; /* "process" */
+	const char *const
+		*plugins; /* what tasks.task-plugins calls it, ended by NULL; the first one is shown in events */
 	/* `config` is the propeller's whole configuration struct (propeller.h). */
 	enum code (*open)(const struct executor_host *host, const void *config, struct executor **ret, struct err *err);
-	/* Start the attempt, or, unless it is new, find it again: running: watch it; finished: report; gone: report
-	 * lost (system error). Everything in `a` is borrowed for the call. */
-	void (*start)(struct executor *x, struct attempt_id id, const struct attempt *a, enum attempt_origin origin);
-	/* Stop it for good, if it is there. */
-	void (*abort)(struct executor *x, struct attempt_id id);
+	/* Does it run this task, when nothing else is configured for its type? Later kinds are asked when earlier ones
+	 * do not. */
+	bool (*takes)(struct executor *x, const CoreTaskTemplate *task);
+	/* Start the attempt: nobody has. Everything in `a` is borrowed for the call. */
+	void (*start)(struct executor *x, struct attempt_id id, const struct attempt *a);
+	/* It may have been started by an earlier process: running: watch it; finished: report; gone: report lost
+	 * (system error); never started: start it. What AttemptResource told is in a->resource. */
+	void (*reattach)(struct executor *x, struct attempt_id id, const struct attempt *a, enum attempt_origin origin);
+	/* The AttemptResource that it told is committed. NULL: it never tells one. */
+	void (*event)(struct executor *x, struct attempt_id id);
+	/* Stop it for good, if it is there; `resource` as far as it was told, or NULL. All kinds are asked. */
+	void (*abort)(struct executor *x, struct attempt_id id, const struct attempt_resource *resource);
 	/* The execution is over: remove what is left of its attempts. */
-	void (*done)(struct executor *x, int64_t execution);
+	void (*finalise)(struct executor *x, int64_t execution);
 	/* Let go without stopping anything: running attempts are found again by the next process. */
 	void (*close)(struct executor *x);
 };
 
-extern const struct executor_kind process_executor;
+extern const struct executor_kind process_executor, connector_executor;

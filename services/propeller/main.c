@@ -14,6 +14,8 @@
 
 extern const struct db_migration propeller_migrations[];
 
+static const struct executor_kind *const EXECUTORS[] = {&connector_executor, &process_executor, NULL};
+
 enum { BUS_PATIENCE_US = 10000000 };
 
 /* Threads stop along the stream: first what takes in, last what writes out. */
@@ -136,6 +138,7 @@ static enum code propeller_open(struct service_context *ctx, void **ret, struct 
 	struct propeller *p = x_calloc(1, sizeof *p);
 
 	p->config = ctx->config;
+	p->executors = EXECUTORS;
 	p->metrics = ctx->metrics;
 	p->loop = ctx->loop;
 	set_name(p);

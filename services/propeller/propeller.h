@@ -34,6 +34,21 @@ struct propeller_config {
 	int64_t default_execution_timeout_us, default_attempt_timeout_us;
 	int64_t inline_bytes, max_output_bytes;
 	int64_t engine_queue;
+	/* tasks.task-plugins.* */
+	struct config_strings enabled_plugins;               /* none: all */
+	struct config_map default_plugins, plugin_overrides; /* task type, or project/domain/task type -> plugin */
+	/* plugins.connector-service.*, and what of it was called plugins.agent-service.* */
+	struct connectors_config {
+		const char *endpoint, *service_config, *roots_file, *server_name; /* of the default connector */
+		bool insecure;
+		int64_t default_timeout_us;
+		struct config_map timeouts;       /* RPC's name -> duration */
+		struct config_map connectors;     /* "<id>.<key>" */
+		struct config_map for_task_types; /* -> id */
+		struct config_strings task_types; /* of the default connector */
+		struct config_map agents;         /* plugins.agent-service */
+		int64_t poll_interval_us, first_get_us, resync_us, max_failures, max_calls;
+	} connectors;
 	/* plugins.process.* */
 	const char *process_dir;
 	int64_t process_slots;
@@ -57,6 +72,7 @@ struct known;
 
 struct propeller {
 	const struct propeller_config *config;
+	const struct executor_kind *const *executors; /* ended by NULL */
 	struct metrics *metrics;
 	struct loop *loop;
 	struct db_pool *db;

@@ -24,6 +24,7 @@ enum config_type {
 	CONFIG_SIZE,     /* int64_t bytes; Kubernetes' quantities, rounded up: 500Mi, 1Gi, 10M, 1024 */
 	CONFIG_STRINGS,  /* struct config_strings: a list, or one text with commas */
 	CONFIG_MAP,      /* struct config_map: text to text; keys keep their case */
+	CONFIG_TREE,     /* struct config_map: maps in maps, as "a.b.c"; lists of texts as one text with commas */
 };
 
 struct config_strings {

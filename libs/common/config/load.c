@@ -41,7 +41,8 @@ static bool from_files(struct loading *l, const struct config_key *k, union conf
 static bool from_variable(struct loading *l, const struct config_key *k, const char *name, union config_value *ret)
 {
 	const char *text = name ? getenv(name) : NULL;
-	bool may_be_empty = k->type == CONFIG_STRING || k->type == CONFIG_STRINGS || k->type == CONFIG_MAP;
+	bool may_be_empty = k->type == CONFIG_STRING || k->type == CONFIG_STRINGS || k->type == CONFIG_MAP ||
+			    k->type == CONFIG_TREE;
 	if (!text || (!*text && !may_be_empty))
 		return false;
 	if (!config_value_of_text(l->config->arena, k, text, ret)) {

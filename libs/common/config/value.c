@@ -177,6 +177,8 @@ static const struct type {
 	[CONFIG_STRINGS] = {"list", "a list of texts", sizeof(struct config_strings), parse_strings, print_strings},
 	[CONFIG_MAP] = {"map", "a map of texts (in the environment key=value,key=value)", sizeof(struct config_map),
 			parse_map, print_map},
+	[CONFIG_TREE] = {"tree", "a map of texts and maps (in the environment a.b=value,a.c=value)",
+			 sizeof(struct config_map), parse_map, print_map},
 };
 
 const char *config_type_name(enum config_type type)
@@ -264,6 +266,47 @@ static const struct node *add_to_map(struct arena *a, const struct node *n, stru
 	return NULL;
 }
 
+static const char *text_of_list(struct arena *a, const struct node *n)
+{
+	const char *text = "";
+
+	for (const struct node *c = n->children; c; c = c->next) {
+		if (c->kind != NODE_SCALAR)
+			return NULL;
+		text = arena_printf(a, "%s%s%s", text, *text ? "," : "", c->text);
+	}
+	return text;
+}
+
+static const struct node *add_to_tree(struct arena *a, const char *prefix, const struct node *n, struct config_map *m)
+{
+	const char *list = n->kind == NODE_LIST ? text_of_list(a, n) : NULL;
+	bool inner = n->kind == NODE_MAP || (n->kind == NODE_LIST && !list);
+	const struct node *bad = NULL;
+
+	for (const struct node *c = inner ? n->children : NULL; c && !bad; c = c->next) {
+		const char *path = !c->key ? prefix : *prefix ? arena_printf(a, "%s.%s", prefix, c->key) : c->key;
+		bad = !c->key && c->kind != NODE_MAP ? c : add_to_tree(a, path, c, m);
+	}
+	if (inner || n->kind == NODE_NULL)
+		return bad;
+	if (!*prefix)
+		return n;
+	map_grow(a, m, 1);
+	map_set(m, prefix, list ? list : n->text);
+	return NULL;
+}
+
+static const struct node *tree_of_nodes(struct arena *a, struct node *const *nodes, size_t n, union config_value *ret)
+{
+	const struct node *bad = NULL;
+
+	ret->map = (struct config_map){0};
+	for (size_t i = 0; i < n && !bad; i++)
+		bad = add_to_tree(a, "", nodes[i], &ret->map);
+	return bad;
+}
+
 static const struct node *map_of_nodes(struct arena *a, struct node *const *nodes, size_t n, union config_value *ret)
 {
 	ret->map = (struct config_map){0};
@@ -281,6 +324,8 @@ const struct node *config_value_of_nodes(struct arena *a, const struct config_ke
 	struct node *last = nodes[n - 1];
 	if (k->type == CONFIG_MAP)
 		return map_of_nodes(a, nodes, n, ret);
+	if (k->type == CONFIG_TREE)
+		return tree_of_nodes(a, nodes, n, ret);
 	if (k->type == CONFIG_STRINGS && last->kind == NODE_LIST)
 		return strings_of_list(a, last, ret);
 	if (k->type == CONFIG_DURATION && last->kind == NODE_MAP) {

@@ -1,8 +1,11 @@
 #include <assert.h>
+#include <fcntl.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
+#include <unistd.h>
 
+#include "base/base.h"
 #include "rpc/client.h"
 
 enum {
@@ -13,15 +16,39 @@ enum {
 	MAX_RECONNECT_MS = 5000,
 };
 
+static char *read_roots(const char *path)
+{
+	auto_buf struct buf b = {0};
+	auto_fd int fd = path && *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = fd < 0 ? 0 : 1;
+
+	while (n > 0) {
+		n = read(fd, buf_reserve(&b, 65536), 65536);
+		buf_commit(&b, n > 0 ? (size_t)n : 0);
+	}
+	return b.len ? x_strdup(buf_text(&b)) : NULL;
+}
+
+static grpc_channel_credentials *credentials_of(const struct rpc_channel_options *o)
+{
+	if (!o->tls)
+		return grpc_insecure_credentials_create();
+	auto_mem char *roots = read_roots(o->roots_file);
+	if (o->roots_file && *o->roots_file && !roots)
+		log_warn("cannot read the roots of TLS; the system's are used", LOG_STR("file", o->roots_file));
+	return grpc_ssl_credentials_create(roots, NULL, NULL, NULL);
+}
+
 struct rpc_channel *rpc_channel_new(const struct rpc_channel_options *options)
 {
 	struct rpc_channel *c = x_calloc(1, sizeof *c);
 	size_t max_receive = options->max_receive_bytes ? options->max_receive_bytes : RPC_DEFAULT_RECEIVE_BYTES;
-	grpc_channel_credentials *insecure;
 	struct rpc_args args = {.n = 0};
 	grpc_channel_args list;
 
 	rpc_library_ref();
+	grpc_channel_credentials *credentials = credentials_of(options);
+
 	c->options = *options;
 	c->target = x_strdup(options->target);
 	c->name = x_strdup(options->name);
@@ -39,10 +66,13 @@ struct rpc_channel *rpc_channel_new(const struct rpc_channel_options *options)
 	rpc_arg_int(&args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
 	rpc_arg_int(&args, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
 	rpc_arg_int(&args, GRPC_ARG_ENABLE_RETRIES, 0);
+	if (options->server_name && *options->server_name)
+		rpc_arg_str(&args, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, options->server_name);
+	if (options->service_config && *options->service_config)
+		rpc_arg_str(&args, GRPC_ARG_SERVICE_CONFIG, options->service_config);
 	list = rpc_args(&args);
-	insecure = grpc_insecure_credentials_create();
-	c->channel = grpc_channel_create(c->target, insecure, &list);
-	grpc_channel_credentials_release(insecure);
+	c->channel = grpc_channel_create(c->target, credentials, &list);
+	grpc_channel_credentials_release(credentials);
 	return c;
 }
 

@@ -50,6 +50,10 @@ struct rpc_channel_options {
 	/* Called for each call to add metadata (authorization, …); NULL for none. */
 	void (*credentials)(void *arg, struct arena *a, const char **ret_key, const char **ret_value);
 	void *credentials_arg;
+	bool tls;                   /* check the server's certificate against the system's roots, or those of: */
+	const char *roots_file;     /* PEM; NULL or "" for the system's */
+	const char *server_name;    /* what its certificate must say, if that is not the target's host; NULL or "" */
+	const char *service_config; /* gRPC's own, JSON; NULL or "" for none */
 };
 /* Connects when the first call is made, and again whenever it must; never through an HTTP proxy. Thread-safe. */
 struct rpc_channel *rpc_channel_new(const struct rpc_channel_options *options);
@@ -63,6 +67,20 @@ enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const 
 
 /* May a call that failed so do better when it is tried again? Not when it was refused for what it says. */
 bool rpc_may_pass(enum code code);
+
+/* Calls that nobody waits for; one thread takes the ends of any number of them, over any channels. */
+struct rpc_calls;
+/* How the call went, as rpc_call tells it; `message` lies in the call's arena. Called once, on that one thread, so it
+ * must not block; it may start calls. */
+typedef void (*rpc_answer_fn)(void *arg, enum code code, void *message, const struct err *err);
+struct rpc_calls *rpc_calls_new(void);
+/* Start a call of any kind: the `n` messages of `in` are sent one after the other (packed here), and the first message
+ * that comes back is the answer: a stream is cancelled then. `a` must not be used by others until the answer. */
+void rpc_start(struct rpc_calls *calls, struct rpc_channel *c, const struct pb_method *method, const void *const *in,
+	       size_t n, int64_t timeout_us, struct arena *a, rpc_answer_fn fn, void *arg);
+/* Cancel what is under way and whatever is started from now on; when it returns, all have been answered. */
+void rpc_calls_cancel(struct rpc_calls *calls);
+void rpc_calls_free(struct rpc_calls *calls); /* cancels; NULL is fine */
 
 /* Streams of either direction. Sending and receiving may be done by two threads at once. */
 struct rpc_stream;

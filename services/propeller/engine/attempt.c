@@ -89,7 +89,7 @@ static void attempt_action(struct fold *f, uint32_t i)
 
 /* ---- start ---- */
 
-static EventTaskExecutionEvent *task_event(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
+EventTaskExecutionEvent *attempt_event(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
 {
 	EventTaskExecutionEvent *t = event_task(f, i, phase);
 
@@ -100,7 +100,7 @@ static EventTaskExecutionEvent *task_event(struct fold *f, uint32_t i, CoreTaskE
 	return t;
 }
 
-static void add_reason(struct fold *f, EventTaskExecutionEvent *t, const char *text)
+void attempt_add_reason(struct fold *f, EventTaskExecutionEvent *t, const char *text)
 {
 	EventEventReason *reason = pb_new(f->a, EVENT_EVENT_REASON_DESC);
 
@@ -130,9 +130,9 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 	if (inside)
 		node_set_deadlines(f, i);
 	if (inside)
-		task_event(f, i, CORE_TASK_EXECUTION_PHASE_RUNNING);
+		attempt_event(f, i, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	else
-		add_reason(f, task_event(f, i, CORE_TASK_EXECUTION_PHASE_QUEUED), "task submitted");
+		attempt_add_reason(f, attempt_event(f, i, CORE_TASK_EXECUTION_PHASE_QUEUED), "task submitted");
 	if (n->attempt == 0)
 		event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING)->deck_uri = (char *)deck_so_far(f, i);
 	if (inside)
@@ -221,8 +221,7 @@ static void start_again(struct fold *f, uint32_t i)
 
 /* ---- it runs ---- */
 
-/* The node whose attempt this is about, if it is the one that runs. */
-static struct node *running_attempt(const struct fold *f, uint32_t i, uint32_t attempt)
+struct node *attempt_running(const struct fold *f, uint32_t i, uint32_t attempt)
 {
 	struct node *n = node_running(f, i);
 
@@ -233,7 +232,7 @@ static struct node *running_attempt(const struct fold *f, uint32_t i, uint32_t a
 
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
 {
-	struct node *n = running_attempt(f, in->node, in->attempt);
+	struct node *n = attempt_running(f, in->node, in->attempt);
 	size_t len = n ? pb_size(in) : 0;
 
 	if (!n || n->run->started)
@@ -243,7 +242,7 @@ void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
 	n->run->started_len = len;
 	n->run->started = true;
 	f->e->bytes += len;
-	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
+	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	t->logs = in->logs;
 	t->n_logs = in->n_logs;
 	/* Waiting for a slot of this host is no fault of the task's. */
@@ -275,7 +274,7 @@ static void make_up_for_start(struct fold *f, const struct run *r, const AlulaAt
 {
 	if (r->started || in->started_at_us <= 0)
 		return;
-	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
+	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_RUNNING);
 	t->occurred_at = pb_timestamp(f->a, MIN(MAX(in->started_at_us, r->dispatched_us), f->now_us));
 	add_logs(f, r, in, t);
 }
@@ -307,7 +306,7 @@ static void succeeded(struct fold *f, const AlulaAttemptFinished *in)
 	struct node *n = node_at(f, in->node);
 	const AlulaAttemptOutputs *o = in->outputs;
 	const char *checkpoint = checkpoints(f, raw_prefix(f, in->node, n->attempt));
-	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 
 	add_logs(f, n->run, in, t);
 	EventNodeExecutionEvent *event = event_node(f, in->node, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
@@ -332,7 +331,7 @@ static void failed(struct fold *f, const AlulaAttemptFinished *in)
 							 : error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN,
 								     "Unknown", "Unknown error message");
 	const char *checkpoint = checkpoints(f, raw_prefix(f, in->node, n->attempt));
-	EventTaskExecutionEvent *t = task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_FAILED);
+	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_FAILED);
 	EventNodeExecutionEvent *event;
 
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
@@ -348,7 +347,7 @@ static void failed(struct fold *f, const AlulaAttemptFinished *in)
 
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 {
-	struct node *n = running_attempt(f, in->node, in->attempt);
+	struct node *n = attempt_running(f, in->node, in->attempt);
 
 	if (!n || wf_node(f, in->node)->task->leaf != LEAF_EXECUTOR)
 		return;
@@ -362,9 +361,12 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 		failed(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
 		make_up_for_start(f, n->run, in);
-		add_logs(f, n->run, in, task_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));
+		add_logs(f, n->run, in, attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));
 		dynamic_begin(f, in->node, in->dynamic, deck_at_end(f, in));
+	} else {
+		return;
 	}
+	resource_drop(f, in->node, in->attempt);
 }
 
 static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
@@ -373,7 +375,7 @@ static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 
 	if (r->dynamic || r->waiting || r->reading || r->recovering)
 		return;
-	EventTaskExecutionEvent *t = task_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
+	EventTaskExecutionEvent *t = attempt_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	t->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "Task Aborted", "%s", reason);
 	add_logs(f, node_at(f, i)->run, NULL, t);

@@ -144,6 +144,16 @@ static void on_child_finished(struct fold *f, const AlulaInput *in)
 	launch_finished(f, in->child_finished);
 }
 
+static void on_resource(struct fold *f, const AlulaInput *in)
+{
+	attempt_resource(f, in->attempt_resource);
+}
+
+static void on_update(struct fold *f, const AlulaInput *in)
+{
+	attempt_update(f, in->attempt_update);
+}
+
 static void on_go_on(struct fold *f, const AlulaInput *in)
 {
 	(void)in;
@@ -161,6 +171,8 @@ static void (*const HANDLERS[])(struct fold *f, const AlulaInput *in) = {
 	[ALULA_INPUT_INPUT_CHILD_STARTED] = on_child_started,
 	[ALULA_INPUT_INPUT_CHILD_FINISHED] = on_child_finished,
 	[ALULA_INPUT_INPUT_VALUES_READ] = on_read,
+	[ALULA_INPUT_INPUT_ATTEMPT_RESOURCE] = on_resource,
+	[ALULA_INPUT_INPUT_ATTEMPT_UPDATE] = on_update,
 };
 
 /* ---- a step ---- */
@@ -190,6 +202,7 @@ static void fold_end(struct fold *f)
 	struct execution *x = f->x;
 
 	arrays_settle(f);
+	resources_attach(f);
 	execution_account(f->e, x);
 	if (!f->changed)
 		return;
@@ -340,6 +353,7 @@ void engine_pending(struct engine *e, int64_t execution, struct step *step)
 		pending_frame(&f, x->frames.at[i]);
 	for (size_t i = 0; i < x->orphans.n; i++)
 		pending_orphan(&f, &x->orphans.at[i]);
+	resources_pending(&f);
 	if (x->going_on)
 		action_new(&f, ACTION_CONTINUE, 0);
 	if (x->done)

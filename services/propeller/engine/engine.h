@@ -33,6 +33,9 @@ struct engine_options {
 	const char *metadata_prefix; /* "<root>/metadata/propeller": where inputs and outputs lie, see engine/paths.h */
 	/* Which executor runs this task type. Must answer the same for the same configuration. */
 	enum leaf (*leaf_of)(void *arg, const char *task_type);
+	/* What events of executors' tasks name as their plugin, as far as the configuration tells; NULL: "container".
+	 */
+	const char *(*plugin_of)(void *arg, const CoreTaskTemplate *task);
 	void *arg;
 };
 
@@ -66,8 +69,17 @@ enum action_kind {
 	ACTION_ABORT_CHILD,     /* abort the execution `child`, if it is there; no answer needed */
 	ACTION_COMPILE_FUTURES, /* compile the dynamic workflow at `uri` as if `start` had given it, which has not run;
 				   then feed AttemptFinished: its workflow or an error. Again after a restart */
+	ACTION_WATCH_ATTEMPT,   /* what was made for the attempt is in the journal: follow how it does. Not after a
+				   restart: START_ATTEMPT has it then */
 	ACTION_CONTINUE,        /* feed Continue, at once */
 	ACTION_DONE,            /* the execution is over: no further input is expected; its state may be dropped */
+};
+
+/* What its executor has made for an attempt and told by AttemptResource. */
+struct attempt_resource {
+	const char *plugin, *endpoint, *task_type;
+	int32_t task_type_version;
+	struct str meta;
 };
 
 /* Everything a START_ATTEMPT needs is in it or in the closure; strings and literals live in the output's arena, `task`
@@ -85,6 +97,7 @@ struct attempt {
 	bool is_item; /* of an array node: the task is told its number, `item`, by FLYTE_K8S_ARRAY_INDEX */
 	uint32_t item;
 	bool shares_inputs; /* inputs_uri is the whole array's and there already: not to be written */
+	const struct attempt_resource *resource; /* after a restart: there already, not to be made again; else NULL */
 	int64_t timeout_us; /* from its start on; 0 for none. The engine sets a timer too; this is for who runs it */
 };
 
@@ -118,6 +131,7 @@ struct action {
 	size_t n_values;
 	enum read_how how; /* READ_VALUES */
 	const struct attempt *start;
+	const struct attempt_resource *resource; /* ABORT_ATTEMPT: what is to be removed, if any is known */
 	const struct child *child;
 	struct action *next;
 };

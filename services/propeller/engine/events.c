@@ -129,13 +129,19 @@ void event_signal(struct fold *f, const char *id, CoreLiteralType *type)
 	add(f, e);
 }
 
-static const char *plugin_of(enum leaf leaf)
+static const char *plugin_of(struct fold *f, uint32_t i)
 {
-	switch (leaf) {
+	const struct task *task = wf_node(f, i)->task;
+
+	switch (task->leaf) {
 	case LEAF_ECHO: return "echo";
 	case LEAF_CORE_SLEEP: return "core-sleep";
-	default: return "container";
+	default: break;
 	}
+	const char *made_by = resource_plugin(f, i, node_at(f, i)->attempt);
+	if (made_by)
+		return made_by;
+	return f->e->options.plugin_of ? f->e->options.plugin_of(f->e->options.arg, task->template) : "container";
 }
 
 EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase)
@@ -153,7 +159,7 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	both->event.task = t;
 	both->metadata = (EventTaskExecutionMetadata)EVENT_TASK_EXECUTION_METADATA_INIT;
 	both->metadata.generated_name = (char *)attempt_name(f, i, node_at(f, i)->attempt);
-	both->metadata.plugin_identifier = (char *)plugin_of(wn->task->leaf);
+	both->metadata.plugin_identifier = (char *)plugin_of(f, i);
 	both->metadata.instance_class = attempt_interruptible(f, i)
 						? EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_INTERRUPTIBLE
 						: EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_DEFAULT;

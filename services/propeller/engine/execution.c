@@ -35,6 +35,7 @@ void execution_account(struct engine *e, struct execution *x)
 	size_t lists = (x->ready.cap + x->held.cap + x->gates.cap) * sizeof(uint32_t) +
 		       (x->frames.cap + x->ending.cap + x->dynamic.cap) * sizeof(void *) +
 		       x->orphans.cap * sizeof *x->orphans.at + x->signals.cap * sizeof *x->signals.at +
+		       x->resources.cap * sizeof *x->resources.at + x->resource_bytes +
 		       (x->children ? map_count(x->children) * CHILD_BYTES : 0);
 	size_t bytes = sizeof *x + arena_used(x->arena) + lists;
 
@@ -66,6 +67,7 @@ void execution_free(struct engine *e, struct execution *x)
 	vec_free(&x->arrays);
 	vec_free(&x->orphans);
 	gate_free_signals(e, x);
+	resources_free(x);
 	map_free(x->children);
 	recovery_free(e, x->recovery);
 	closure_unref(e, x->closure);

@@ -52,7 +52,9 @@ struct run {
 	bool storing;                                      /* its outputs are being put together */
 	bool reading;                                      /* its inputs are being read */
 	bool feeding;                                      /* an array that begins its next item when it is its turn */
-	bool recovering; /* an earlier execution's dynamic workflow is being compiled */
+	bool recovering;    /* an earlier execution's dynamic workflow is being compiled */
+	uint8_t told_phase; /* of its task execution, by an AttemptUpdate: a CoreTaskExecutionPhase */
+	uint32_t told_version;
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -138,6 +140,13 @@ struct orphan {
 	const char *child; /* of a launch plan node, the name of its execution; NULL for a task */
 };
 
+/* An AttemptResource, packed; until its attempt ends by itself, or the execution does. */
+struct kept_resource {
+	uint32_t node, attempt;
+	size_t len;
+	uint8_t *packed;
+};
+
 /* A value that somebody set. */
 struct known_signal {
 	struct arena *arena;
@@ -151,6 +160,8 @@ struct execution {
 	VEC(struct closure *) dynamic; /* that tasks gave: actions may borrow from them, so they stay */
 	VEC(struct orphan) orphans;
 	VEC(struct known_signal) signals;
+	VEC(struct kept_resource) resources;
+	size_t resource_bytes;
 	VEC(struct frame *) arrays; /* that this step touched */
 	VEC(uint32_t) gates;        /* that wait for a signal */
 	struct map *children;       /* name of an execution -> number of the node that waits for it, + 1; NULL: none */
@@ -386,6 +397,10 @@ void node_timer(struct fold *f, const AlulaTimerFired *in);
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in);
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in);
 bool attempt_interruptible(const struct fold *f, uint32_t i);
+/* The node whose attempt this is about, if it is the one that runs; else NULL. */
+struct node *attempt_running(const struct fold *f, uint32_t i, uint32_t attempt);
+EventTaskExecutionEvent *attempt_event(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase);
+void attempt_add_reason(struct fold *f, EventTaskExecutionEvent *t, const char *text);
 /* The task execution's generated name. */
 const char *attempt_name(struct fold *f, uint32_t i, uint32_t attempt);
 
@@ -406,6 +421,18 @@ const CoreWorkflowExecutionIdentifier *recovered_child(struct fold *f, uint32_t 
 /* For a node that is `recovering`. */
 void recovering_pending(struct fold *f, uint32_t i);
 void recovering_compiled(struct fold *f, const AlulaAttemptFinished *in);
+
+/* resource.c: what executors make outside for attempts */
+void attempt_resource(struct fold *f, const AlulaAttemptResource *in);
+void attempt_update(struct fold *f, const AlulaAttemptUpdate *in);
+/* Its attempt has ended by itself. */
+void resource_drop(struct fold *f, uint32_t node, uint32_t attempt);
+void resources_free(struct execution *x);
+/* Whose it is; NULL if there is none. */
+const char *resource_plugin(const struct fold *f, uint32_t node, uint32_t attempt);
+/* The step's actions get what is known. */
+void resources_attach(struct fold *f);
+void resources_pending(struct fold *f);
 
 /* branch.c */
 /* The node that branch `i` took is over; `last` is its last event. */

@@ -50,6 +50,8 @@ EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const Co
 		f->e->bytes -= n->run->started_len;
 		n->run->started_len = 0;
 		n->run->started = false;
+		n->run->told_phase = 0;
+		n->run->told_version = 0;
 		n->run->attempt_due_us = n->run->sleep_due_us = 0;
 		n->run->dynamic = false;
 		n->attempt++;

@@ -30,10 +30,10 @@ static void add_values(struct buf *b, const struct value_ref *at, size_t n)
 
 static void add_run(struct buf *b, const struct run *r)
 {
-	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d%d%d%d %u %u ", (long long)r->dispatched_us,
+	buf_printf(b, " run %lld %lld %lld %lld %d %d %d%d%d%d%d%d%d %u %u %u.%u ", (long long)r->dispatched_us,
 		   (long long)r->attempt_due_us, (long long)r->node_due_us, (long long)r->sleep_due_us, r->started,
 		   r->told, r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->feeding, r->recovering,
-		   r->taken, r->frame ? r->frame->first + 1 : 0);
+		   r->taken, r->frame ? r->frame->first + 1 : 0, r->told_phase, r->told_version);
 	buf_add(b, r->started_packed, r->started_len);
 }
 
@@ -101,6 +101,10 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 	for (size_t i = 0; i < x->signals.n; i++) {
 		buf_printf(&b, " signal %s ", x->signals.at[i].id);
 		add_message(&b, x->signals.at[i].value);
+	}
+	vec_each (const struct kept_resource *, k, &x->resources) {
+		buf_printf(&b, " resource %u.%u ", k->node, k->attempt);
+		buf_add(&b, k->packed, k->len);
 	}
 	buf_printf(&b, " %zu", x->children ? map_count(x->children) : 0);
 	for (size_t i = 0; i < x->ending.n; i++)

@@ -83,16 +83,49 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	return r;
 }
 
-static void process_start(struct executor *x, struct attempt_id id, const struct attempt *a, enum attempt_origin origin)
+static const char *const PLUGINS[] = {"container", "process", NULL};
+
+static bool process_takes(struct executor *x, const CoreTaskTemplate *task)
+{
+	(void)x;
+	return task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER;
+}
+
+/* NULL: it is here already. */
+static struct run *run_begin(struct executor *x, struct attempt_id id, const struct attempt *a)
 {
 	char key[64];
-	struct err err;
 
 	snprintf(key, sizeof key, "%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
-	if (map_get(x->runs, str_of(key)))
+	return map_get(x->runs, str_of(key)) ? NULL : run_new(x, id, a);
+}
+
+static void run_anew(struct run *r, const struct attempt *a)
+{
+	struct err err;
+
+	if (task_spec_make(r->x->config, a, r->arena, &r->spec, &err) != OK) {
+		run_fail(r, "BadTaskSpecification", err.text, false);
+		run_free(r);
 		return;
-	struct run *r = run_new(x, id, a);
-	if (origin != ATTEMPT_NEW && run_find_again(r))
+	}
+	run_wait_for_slot(r);
+}
+
+static void process_start(struct executor *x, struct attempt_id id, const struct attempt *a)
+{
+	struct run *r = run_begin(x, id, a);
+
+	if (r)
+		run_anew(r, a);
+}
+
+static void process_reattach(struct executor *x, struct attempt_id id, const struct attempt *a,
+			     enum attempt_origin origin)
+{
+	struct run *r = run_begin(x, id, a);
+
+	if (!r || run_find_again(r))
 		return;
 	if (origin == ATTEMPT_FOREIGN) {
 		metric_add(x->lost, 1);
@@ -100,12 +133,7 @@ static void process_start(struct executor *x, struct attempt_id id, const struct
 		run_free(r);
 		return;
 	}
-	if (task_spec_make(x->config, a, r->arena, &r->spec, &err) != OK) {
-		run_fail(r, "BadTaskSpecification", err.text, false);
-		run_free(r);
-		return;
-	}
-	run_wait_for_slot(r);
+	run_anew(r, a);
 }
 
 /* An attempt that an earlier process started and that is to be stopped instead of found again. */
@@ -118,8 +146,9 @@ static void stop_stranger(struct executor *x, const char *key)
 		kill(shim, SIGTERM);
 }
 
-static void process_abort(struct executor *x, struct attempt_id id)
+static void process_abort(struct executor *x, struct attempt_id id, const struct attempt_resource *resource)
 {
+	(void)resource;
 	char key[64];
 
 	snprintf(key, sizeof key, "%lld/%u-%u", (long long)id.execution, id.node, id.attempt);
@@ -137,7 +166,7 @@ static void process_abort(struct executor *x, struct attempt_id id)
 	}
 }
 
-static void process_done(struct executor *x, int64_t execution)
+static void process_finalise(struct executor *x, int64_t execution)
 {
 	auto_mem char *dir = x_printf("%s/%lld", x->dir, (long long)execution);
 
@@ -250,9 +279,12 @@ static enum code process_open(const struct executor_host *host, const void *conf
 
 const struct executor_kind process_executor = {
 	.name = "process",
+	.plugins = PLUGINS,
+	.takes = process_takes,
 	.open = process_open,
 	.start = process_start,
+	.reattach = process_reattach,
 	.abort = process_abort,
-	.done = process_done,
+	.finalise = process_finalise,
 	.close = process_close,
 };

@@ -178,7 +178,7 @@ static void look_for_futures(struct results_request *rq)
 	auto_mem char *outputs = x_printf("%s/outputs.pb", rq->output_prefix);
 	uint64_t bytes;
 
-	if (store_stat(rq->store, futures, &bytes, NULL) == NOT_FOUND) {
+	if (!rq->futures || store_stat(rq->store, futures, &bytes, NULL) == NOT_FOUND) {
 		store_read(rq->store, outputs, rq->max_bytes, on_outputs, rq);
 		return;
 	}

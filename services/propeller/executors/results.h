@@ -15,7 +15,7 @@ struct results_request {
 	size_t max_bytes;          /* of outputs.pb */
 	size_t inline_bytes;       /* outputs up to this travel inline */
 	struct attempt_status status;
-	struct futures *futures;
+	struct futures *futures;        /* NULL: it cannot leave a workflow */
 	struct futures_request dynamic; /* all but the callback */
 	/* Called once, on a thread of the store or of `futures`. `finished` has outcome and deck; borrowed for the
 	 * call. */

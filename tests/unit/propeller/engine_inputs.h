@@ -60,6 +60,40 @@ static inline AlulaInput *started(struct arena *a, int64_t execution, int64_t ti
 	return in;
 }
 
+/* Something was made outside: its meta is "m<node>.<attempt>". */
+static inline AlulaInput *resource_made(struct arena *a, int64_t execution, int64_t time_us, uint32_t node,
+					uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+	char *meta = arena_printf(a, "m%u.%u", node, attempt);
+
+	in->input_case = ALULA_INPUT_INPUT_ATTEMPT_RESOURCE;
+	in->attempt_resource = pb_new(a, ALULA_ATTEMPT_RESOURCE_DESC);
+	in->attempt_resource->node = node;
+	in->attempt_resource->attempt = attempt;
+	in->attempt_resource->plugin = "connector-service";
+	in->attempt_resource->endpoint = "host:1";
+	in->attempt_resource->meta = (ProtobufCBinaryData){strlen(meta), (uint8_t *)meta};
+	return in;
+}
+
+static inline AlulaInput *updated(struct arena *a, int64_t execution, int64_t time_us, uint32_t node, uint32_t attempt,
+				  CoreTaskExecutionPhase phase)
+{
+	AlulaInput *in = input_new(a, execution, time_us);
+	CoreTaskLog *log = pb_new(a, CORE_TASK_LOG_DESC);
+
+	log->uri = "/logs/2";
+	in->input_case = ALULA_INPUT_INPUT_ATTEMPT_UPDATE;
+	in->attempt_update = pb_new(a, ALULA_ATTEMPT_UPDATE_DESC);
+	in->attempt_update->node = node;
+	in->attempt_update->attempt = attempt;
+	in->attempt_update->phase = phase;
+	in->attempt_update->reason = "so it goes";
+	*PB_ADD(a, in->attempt_update->logs, in->attempt_update->n_logs) = log;
+	return in;
+}
+
 static inline AlulaInput *finished(struct arena *a, int64_t execution, int64_t time_us, uint32_t node, uint32_t attempt)
 {
 	AlulaInput *in = input_new(a, execution, time_us);
