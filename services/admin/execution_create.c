@@ -24,7 +24,7 @@ static const struct db_stmt CREATE = {
 
 static const struct db_stmt PROJECT_STATE = {
 	"execution_project_state",
-	"SELECT state, EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $2), labels, "
+	"SELECT state, EXISTS (SELECT FROM matchable_attributes WHERE resource_type IN ($2, $4)), labels, "
 	"EXISTS (SELECT FROM matchable_attributes WHERE resource_type = $3) FROM projects WHERE id = $1",
 };
 
@@ -87,7 +87,8 @@ static enum code check_project(struct request *rq, struct db *db, const AdminExe
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(in->project),
 			       db_i32(ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG),
-			       db_i32(ADMIN_MATCHABLE_RESOURCE_TASK_RESOURCE));
+			       db_i32(ADMIN_MATCHABLE_RESOURCE_TASK_RESOURCE),
+			       db_i32(ADMIN_MATCHABLE_RESOURCE_PLUGIN_OVERRIDE));
 
 	if (c)
 		return c;

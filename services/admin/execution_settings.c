@@ -86,6 +86,20 @@ static enum code merge_attributes(struct request *rq, struct db *db, const struc
 	return c;
 }
 
+/* Which plugins run which types of tasks here. */
+static enum code add_overrides(struct request *rq, struct db *db, const struct attributes_scope *scope,
+			       AlulaStartExecution *start, struct err *err)
+{
+	struct attributes_found found = {0};
+	enum code c = attributes_find(rq, db, ADMIN_MATCHABLE_RESOURCE_PLUGIN_OVERRIDE, scope, &found, err);
+
+	if (!c && found.attributes) {
+		start->plugin_overrides = found.attributes->plugin_overrides->overrides;
+		start->n_plugin_overrides = found.attributes->plugin_overrides->n_overrides;
+	}
+	return c;
+}
+
 /* Roles of older clients: the request's, else the launch plan's newest. */
 static CoreIdentity *auth_role(struct arena *a, const AdminExecutionSpec *spec, const AdminLaunchPlanSpec *plan)
 {
@@ -165,6 +179,8 @@ enum code execution_settings(struct request *rq, struct db *db, const AdminExecu
 	merge_specs(&config, spec, plan);
 	if (project->has_attributes)
 		c = merge_attributes(rq, db, scope, &config, err);
+	if (!c && project->has_attributes)
+		c = add_overrides(rq, db, scope, start, err);
 	if (c)
 		return c;
 	if (!config.security_context)

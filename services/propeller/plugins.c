@@ -114,15 +114,54 @@ static enum code by_name(struct plugins *p, const char *type, const char *plugin
 		       type, plugin, key);
 }
 
+static struct installed *by_any_name(struct plugins *p, const AdminPluginOverride *o)
+{
+	for (size_t i = 0; i < o->n_plugin_id; i++)
+		for (size_t k = 0; k < p->n; k++)
+			if (kind_is(p->at[k].kind, o->plugin_id[i]))
+				return &p->at[k];
+	return NULL;
+}
+
+/* Matchable attributes: false if they say nothing of the type, or of no plugin that is here, and may be passed over. */
+static bool by_attributes(struct plugins *p, const struct attempt *a, struct installed **ret, enum code *code,
+			  struct err *err)
+{
+	const AlulaStartExecution *start = a->command->start;
+
+	for (size_t i = 0; start && i < start->n_plugin_overrides; i++) {
+		const AdminPluginOverride *o = start->plugin_overrides[i];
+		if (strcmp(o->task_type, a->task->type) != 0 || o->n_plugin_id == 0)
+			continue;
+		*ret = by_any_name(p, o);
+		*code = OK;
+		if (*ret)
+			return true;
+		if (o->missing_plugin_behavior != ADMIN_PLUGIN_OVERRIDE_MISSING_PLUGIN_BEHAVIOR_FAIL)
+			return false;
+		*code = err_set(
+			err, NOT_FOUND,
+			"no matching plugin overrides defined for Handler type [%s]. Ignoring any defaultPlugins "
+			"configured: the matchable attribute names plugin [%s], which tasks.task-plugins."
+			"enabled-plugins does not have",
+			o->task_type, o->plugin_id[0]);
+		return true;
+	}
+	return false;
+}
+
 enum code plugins_choose(struct plugins *p, const struct attempt *a, struct installed **ret, struct err *err)
 {
 	const CoreTaskTemplate *task = a->task;
 	const char *here = overridden(p->config, a->command->id, task->type);
 	const char *always = plugin_for_type(p->config, task->type);
+	enum code code;
 
 	/* It began there, whatever the configuration says by now. */
 	if (a->resource)
 		return by_name(p, task->type, a->resource->plugin, "the journal", ret, err);
+	if (by_attributes(p, a, ret, &code, err))
+		return code;
 	if (here)
 		return by_name(p, task->type, here, "tasks.task-plugins.overrides", ret, err);
 	if (always)

@@ -1,8 +1,9 @@
 /* Which executor runs a task: by configuration. Flyte's plugins are our kinds of executors.
  *
- *   1. tasks.task-plugins.overrides, for the project and domain
- *   2. tasks.task-plugins.default-for-task-types
- *   3. the first executor that takes it: a connector that has the type, then processes for what has a container
+ *   1. the matchable attribute PLUGIN_OVERRIDE of the project, domain or workflow, as admin found it
+ *   2. tasks.task-plugins.overrides, for the project and domain
+ *   3. tasks.task-plugins.default-for-task-types
+ *   4. the first executor that takes it: a connector that has the type, then processes for what has a container
  *
  * Source: flytepropeller nodes/task/{handler.go: ResolvePlugin, config/config.go} (v1.16.8). */
 #pragma once

@@ -7,6 +7,11 @@ import uuid
 
 import connected
 import pytest
+from flyteidl.admin.matchable_resource_pb2 import (PLUGIN_OVERRIDE, MatchingAttributes, PluginOverride,
+                                                    PluginOverrides)
+from flyteidl.admin.project_domain_attributes_pb2 import (ProjectDomainAttributes,
+                                                           ProjectDomainAttributesDeleteRequest,
+                                                           ProjectDomainAttributesUpdateRequest)
 from flyteidl.admin.task_execution_pb2 import TaskExecutionListRequest
 from flytekit.models.core.execution import TaskExecutionPhase
 
@@ -199,6 +204,27 @@ def test_map(client, connector):
     execution = client.succeed(workflow(client, "many"), {"words": words})
     assert execution.outputs["o0"] == [w.upper() for w in words]
     assert all(len(connector.calls(f"create {w}")) == 1 for w in words)
+
+
+def test_a_project_s_plugins(client, connector):
+    """The matchable attribute PLUGIN_OVERRIDE."""
+    where = dict(project="flytesnacks", domain="development")
+
+    def override(task_type, *plugins):
+        one = PluginOverride(task_type=task_type, plugin_id=plugins, missing_plugin_behavior=PluginOverride.FAIL)
+        matching = MatchingAttributes(plugin_overrides=PluginOverrides(overrides=[one]))
+        attributes = ProjectDomainAttributes(matching_attributes=matching, **where)
+        client.stack.admin.UpdateProjectDomainAttributes(ProjectDomainAttributesUpdateRequest(attributes=attributes))
+    try:
+        override("sleep_a_while", "spark-on-the-moon")
+        execution = client.fail(workflow(client, "dozed"), {"word": word()})
+        assert "no matching plugin overrides defined for Handler type [sleep_a_while]" in error(execution).message
+        override("sleep_a_while", "spark-on-the-moon", "container")
+        execution = client.succeed(workflow(client, "dozed"), {"word": word()})
+        assert execution.outputs["o0"] == "nobody runs this here"
+    finally:
+        client.stack.admin.DeleteProjectDomainAttributes(
+            ProjectDomainAttributesDeleteRequest(resource_type=PLUGIN_OVERRIDE, **where))
 
 
 def test_a_propeller_that_is_killed_makes_nothing_twice(client, connector, connected_stack):

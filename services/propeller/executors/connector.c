@@ -217,7 +217,8 @@ static void got(void *arg)
 	}
 	if (job_may_try_again(j))
 		return;
-	job_tell_failure(j, "AutoRefreshCacheFailed", call_text(j, "get task from connector", "GetTask"), true, true);
+	bool lost = is_connection_error(j->code);
+	job_tell_failure(j, "AutoRefreshCacheFailed", call_text(j, "get task from connector", "GetTask"), lost, lost);
 	job_delete(j);
 }
 
@@ -321,9 +322,11 @@ static void executed(void *arg)
 		job_take_resource(j, r);
 		return;
 	}
+	const ProtobufCEnumValue *phase =
+		protobuf_c_enum_descriptor_get_value(CORE_TASK_EXECUTION_PHASE_DESC, (int)r->phase);
 	char text[300];
-	snprintf(text, sizeof text, "ExecuteTaskSync of connector %s at %s: phase %d is no end", j->connector->id,
-		 j->connector->endpoint, (int)r->phase);
+	snprintf(text, sizeof text, "ExecuteTaskSync of connector %s at %s: phase %s is no end", j->connector->id,
+		 j->connector->endpoint, phase ? phase->name : "of another kind");
 	job_fail(j, "SystemError", text, false, true);
 }
 

@@ -37,6 +37,9 @@ class SleepFunctionTask(AsyncConnectorExecutorMixin, PythonFunctionTask[SleepCon
     def __init__(self, task_config, task_function, **kwargs):
         super().__init__(task_config=task_config, task_function=task_function, task_type="sleep_a_while", **kwargs)
 
+    def execute(self, **kwargs):
+        return PythonFunctionTask.execute(self, **kwargs)
+
 
 TaskPlugins.register_pythontask_plugin(SleepConfig, SleepFunctionTask)
 

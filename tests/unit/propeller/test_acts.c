@@ -219,18 +219,23 @@ static CoreTaskTemplate *task_of_type(const char *type)
 }
 
 /* To its end; gives all events. */
-static const char *run(void)
+static const char *run_input(const AlulaInput *in)
 {
 	struct err err;
 
 	if (acts_open(t.p.acts, &err) != OK)
 		fail_msg("%s", err.text);
 	core_start(t.p.core);
-	core_feed(t.p.core, accepted(&t.w, 1));
+	core_feed(t.p.core, in);
 	alarm(60);
 	loop_run(t.p.loop);
 	alarm(0);
 	return buf_text(&t.events);
+}
+
+static const char *run(void)
+{
+	return run_input(accepted(&t.w, 1));
 }
 
 #define assert_has(text, part)                                                                                         \
@@ -334,6 +339,46 @@ static void test_override(void **state)
 	assert_has(run(), "task type [works] is to be run by plugin [other] as tasks.task-plugins.overrides says");
 }
 
+static const char *run_overridden(const char *plugin, AdminPluginOverrideMissingPluginBehavior missing)
+{
+	AdminPluginOverride *o = pb_new(t.a, ADMIN_PLUGIN_OVERRIDE_DESC);
+	AlulaInput *in = accepted(&t.w, 1);
+	AlulaStartExecution *start = in->accepted->command->start;
+
+	o->task_type = "nobody-s";
+	o->missing_plugin_behavior = missing;
+	*PB_ADD(t.a, o->plugin_id, o->n_plugin_id) = "not-here";
+	*PB_ADD(t.a, o->plugin_id, o->n_plugin_id) = (char *)plugin;
+	*PB_ADD(t.a, start->plugin_overrides, start->n_plugin_overrides) = o;
+	return run_input(in);
+}
+
+static void test_attribute(void **state)
+{
+	(void)state;
+	task_of_type("nobody-s");
+	assert_has(run_overridden("fake", ADMIN_PLUGIN_OVERRIDE_MISSING_PLUGIN_BEHAVIOR_FAIL), "T n0 0 SUCCEEDED");
+}
+
+static void test_attribute_without_its_plugin(void **state)
+{
+	(void)state;
+	task_of_type("nobody-s");
+	assert_has(run_overridden("other", ADMIN_PLUGIN_OVERRIDE_MISSING_PLUGIN_BEHAVIOR_FAIL),
+		   "no matching plugin overrides defined for Handler type [nobody-s]");
+}
+
+static void test_attribute_passed_over(void **state)
+{
+	struct config_pair pair = {"nobody-s", "fake"};
+
+	(void)state;
+	t.config.default_plugins = (struct config_map){&pair, 1};
+	task_of_type("nobody-s");
+	assert_has(run_overridden("other", ADMIN_PLUGIN_OVERRIDE_MISSING_PLUGIN_BEHAVIOR_USE_DEFAULT),
+		   "T n0 0 SUCCEEDED");
+}
+
 static void test_enabled(void **state)
 {
 	const char *names[] = {"container"};
@@ -363,6 +408,9 @@ int main(void)
 		T(test_unknown_type),
 		T(test_default_for_type),
 		T(test_override),
+		T(test_attribute),
+		T(test_attribute_without_its_plugin),
+		T(test_attribute_passed_over),
 		T(test_enabled),
 	};
 
