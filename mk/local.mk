@@ -3,7 +3,7 @@
 
 VAR  ?= var
 STACK_ENV = VAR=$(VAR) ALULA_BIN=$(abspath $(B)/bin) VENV=$(abspath $(VENV)) \
-            $(foreach v,ALULA_GRPC_PORT ALULA_HTTP_PORT ALULA_DATACATALOG_PORT ALULA_ADMINS ALULA_DATACATALOGS ALULA_PROPELLERS,$(if $($(v)),$(v)=$($(v))))
+            $(foreach v,ALULA_GRPC_PORT ALULA_HTTP_PORT ALULA_DATACATALOG_PORT ALULA_ADMINS ALULA_DATACATALOGS ALULA_PROPELLERS ALULA_CONNECTOR_ENDPOINT,$(if $($(v)),$(v)=$($(v))))
 STACK = $(STACK_ENV) $(PYTHON) -B tools/stack
 
 ## up: start Postgres, NATS and the daemons under var/ and return when they serve
