@@ -307,6 +307,13 @@ static inline const char *attempt_key(struct world *w, uint32_t node, uint32_t a
 	return arena_printf(w->scratch, "%u/%u", node, attempt);
 }
 
+/* What is known of it is what was told. */
+static inline void check_resource(struct world *w, const struct action *action, const struct attempt_resource *r)
+{
+	if (r)
+		check(w, str_is(r->meta, arena_printf(w->scratch, "m%u.%u", action->node, action->attempt)));
+}
+
 /* No attempt starts twice, but a restarted propeller may ask for one that runs. */
 static inline void start_attempt(struct world *w, const struct action *action, bool restarted)
 {
@@ -314,6 +321,8 @@ static inline void start_attempt(struct world *w, const struct action *action, b
 	int64_t end_us = w->now_us + (int64_t)below(w, 15 * USEC_PER_SEC);
 
 	check(w, action->start->n_inputs == 1);
+	check(w, restarted || !action->start->resource);
+	check_resource(w, action, action->start->resource);
 	if (map_get(w->attempts, key)) {
 		check(w, restarted && (uintptr_t)map_get(w->attempts, key) == RUNS);
 		return;
@@ -324,7 +333,10 @@ static inline void start_attempt(struct world *w, const struct action *action, b
 	}
 	map_put(w->attempts, key, (void *)(uintptr_t)RUNS);
 	w->starts++;
-	if (!one_in(w, 6))
+	if (one_in(w, 3))
+		post(w, w->now_us + (int64_t)below(w, 8 * USEC_PER_SEC),
+		     resource_made(w->a, EXECUTION, 0, action->node, action->attempt), one_in(w, 2));
+	else if (!one_in(w, 6))
 		post(w, w->now_us + (int64_t)below(w, 8 * USEC_PER_SEC),
 		     started(w->a, EXECUTION, 0, action->node, action->attempt), true);
 	AlulaInput *end = random_end(w, action->node, action->attempt);
@@ -401,7 +413,13 @@ static inline void act(struct world *w, const struct action *action, bool restar
 {
 	switch (action->kind) {
 	case ACTION_START_ATTEMPT: start_attempt(w, action, restarted); break;
+	case ACTION_WATCH_ATTEMPT:
+		post(w, w->now_us + (int64_t)below(w, 4 * USEC_PER_SEC),
+		     updated(w->a, EXECUTION, 0, action->node, action->attempt, CORE_TASK_EXECUTION_PHASE_RUNNING),
+		     one_in(w, 2));
+		break;
 	case ACTION_ABORT_ATTEMPT:
+		check_resource(w, action, action->resource);
 		map_put(w->attempts, str_of(attempt_key(w, action->node, action->attempt)), (void *)(uintptr_t)STOPPED);
 		break;
 	case ACTION_SET_TIMER:
