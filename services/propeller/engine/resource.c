@@ -73,7 +73,8 @@ void attempt_resource(struct fold *f, const AlulaAttemptResource *in)
 {
 	struct node *n = attempt_running(f, in->node, in->attempt);
 
-	if (!n || wf_node(f, in->node)->task->leaf != LEAF_EXECUTOR || find(f->x, in->node, in->attempt) != SIZE_MAX)
+	if (!n || n->run->recovering || wf_node(f, in->node)->task->leaf != LEAF_EXECUTOR ||
+	    find(f->x, in->node, in->attempt) != SIZE_MAX)
 		return;
 	keep(f, in);
 	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_QUEUED);
