@@ -103,6 +103,12 @@ static void copy_target(EventNodeExecutionEvent *to, const EventNodeExecutionEve
 		to->workflow_node_metadata = from->workflow_node_metadata;
 }
 
+/* What leaves inside the engine hand on of large values is not told: they run again. */
+static bool lacks_outputs(const struct fold *f, uint32_t i, const EventNodeExecutionEvent *old)
+{
+	return node_at(f, i)->users > 0 && !old->output_result_case;
+}
+
 static struct outputs *outputs_of(struct fold *f, uint32_t i, const EventNodeExecutionEvent *old)
 {
 	if (node_at(f, i)->users == 0)
@@ -111,7 +117,7 @@ static struct outputs *outputs_of(struct fold *f, uint32_t i, const EventNodeExe
 		return outputs_of_map(f->e, old->output_data);
 	if (old->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI)
 		return outputs_at(f->e, old->output_uri);
-	return outputs_new(f->e, 0, NULL);
+	return NULL;
 }
 
 static void recovered(struct fold *f, uint32_t i, const EventNodeExecutionEvent *old)
@@ -196,6 +202,8 @@ bool recover_node(struct fold *f, uint32_t i)
 		return false;
 	if (old->phase != CORE_NODE_EXECUTION_PHASE_RECOVERED)
 		return compile_again(f, i, old);
+	if (lacks_outputs(f, i, old))
+		return false;
 	recovered(f, i, old);
 	return true;
 }

@@ -259,11 +259,27 @@ static void test_garbage(void **state)
 	assert_events(r, in, "W RUNNING\nN start-node SUCCEEDED\nN n0 QUEUED\nT n0 0 QUEUED\nN n0 RUNNING");
 }
 
+/* Outputs that somebody needs are not known: they are made again. */
+static void test_no_outputs(void **state)
+{
+	struct rig *r = *state;
+
+	python_node(r, "n0", 0, 1);
+	python_node(r, "n1", 0, 1);
+	node_bind(&r->w, python_node(r, "n2", 1, 1), "i0", promise(r->a, "n0", "o0"));
+	AlulaInput *in = accepted(&r->w, 1);
+	left(r, in, "n0", event_of(r, CORE_NODE_EXECUTION_PHASE_RECOVERED));
+	left(r, in, "n1", event_of(r, CORE_NODE_EXECUTION_PHASE_RECOVERED));
+	assert_events(r, in,
+		      "W RUNNING\nN start-node SUCCEEDED\nN n0 QUEUED\nT n0 0 QUEUED\nN n0 RUNNING\nN n1 RECOVERED");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_done),         TEST(test_inner),           TEST(test_rest),  TEST(test_dynamic),
-		TEST(test_dynamic_lost), TEST(test_dynamic_aborted), TEST(test_items), TEST(test_garbage),
+		TEST(test_done),    TEST(test_inner),        TEST(test_rest),
+		TEST(test_dynamic), TEST(test_dynamic_lost), TEST(test_dynamic_aborted),
+		TEST(test_items),   TEST(test_garbage),      TEST(test_no_outputs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
