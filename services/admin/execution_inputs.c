@@ -90,6 +90,9 @@ enum code execution_inputs(struct arena *a, const CoreLiteralMap *given, const C
 		c = add_defaults(&in, expected, err);
 	if (!c)
 		c = add_fixed(&in, fixed, err);
+	if (!c && pb_depth(in.map) > LITERAL_MAP_MAX_DEPTH)
+		return err_set(err, INVALID_ARGUMENT, "inputs are nested deeper than %d levels of messages",
+			       LITERAL_MAP_MAX_DEPTH);
 	if (!c)
 		*ret = in.map;
 	return c;

@@ -202,6 +202,8 @@ static enum code signal_set(struct request *rq, const AdminSignalSetRequest *in,
 	(void)ret;
 	if (!c && !in->value)
 		return err_set(err, INVALID_ARGUMENT, "missing value");
+	if (!c && pb_depth(in->value) > LITERAL_MAP_MAX_DEPTH - 2)
+		return err_set(err, INVALID_ARGUMENT, "value is nested too deeply");
 	if (!c)
 		c = db_take(admin->db, &db, err);
 	if (!c)

@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "compiler/compiler.h"
 #include "flyte/dynamic.h"
+#include "flyte/types.h"
 #include "flyteidl/admin/common.h"
 #include "flyteidl/admin/launch_plan.h"
 #include "flyteidl/service/admin.h"
@@ -98,7 +99,11 @@ static enum code compile(struct compiling *c, CoreCompiledWorkflowClosure **ret,
 		.launch_plans = c->launch_plans,
 		.n_launch_plans = c->n_launch_plans,
 	};
-	return compile_dynamic(&in, c->arena, ret, err);
+	code = compile_dynamic(&in, c->arena, ret, err);
+	/* It goes into an event. */
+	if (!code && pb_depth(*ret) > LITERAL_MAP_MAX_DEPTH)
+		return err_set(err, INVALID_ARGUMENT, "the workflow that the task gave is nested too deeply");
+	return code;
 }
 
 /* The workflow is wrong, and will be so however often it is read. */

@@ -1,5 +1,6 @@
 /* Values that the engine itself must see: conditions, lengths of lists. They go into the journal, so they are small. */
 #include "base/base.h"
+#include "flyte/types.h"
 #include "packed.h"
 #include "pb/pb.h"
 #include "values.h"
@@ -65,7 +66,10 @@ static enum code take_values(struct reading *r, struct str packed, AlulaValuesRe
 	if (packed.len > MAX_READ_BYTES)
 		return err_set(err, OUT_OF_RANGE, "the values are larger than %d bytes: too large to be compared",
 			       MAX_READ_BYTES);
-	return pb_unpack(CORE_LITERAL_MAP_DESC, packed, r->arena, (void **)&ret->literals, err);
+	enum code c = pb_unpack(CORE_LITERAL_MAP_DESC, packed, r->arena, (void **)&ret->literals, err);
+	if (!c && pb_depth(ret->literals) > LITERAL_MAP_MAX_DEPTH)
+		return err_set(err, OUT_OF_RANGE, "the values are nested too deeply");
+	return c;
 }
 
 static void on_read(void *arg, enum code code, struct str literals, const struct err *err)

@@ -9,6 +9,9 @@
 #include "flyteidl/core/literals.h"
 #include "flyteidl/core/types.h"
 
+/* Levels of messages in a map of literals, at most: with all that such a map is sent in it stays below PB_MAX_DEPTH. */
+enum { LITERAL_MAP_MAX_DEPTH = 90 };
+
 /* May a value of type `from` be given to a variable of type `to`? NULL types match nothing. */
 bool type_castable(const CoreLiteralType *from, const CoreLiteralType *to);
 /* The same for many calls whose work is bounded together: *steps is what is left, and without steps nothing casts. */

@@ -49,6 +49,8 @@ void pb_pack_buf(const void *message, struct buf *b);
  * are the buffer's until it grows. */
 struct str pb_pack_field_buf(uint32_t field, const void *message, struct buf *b);
 size_t pb_size(const void *message);
+/* Levels of messages below this one: 0 if it holds none. */
+size_t pb_depth(const void *message);
 /* Deep copy (by pack and unpack); `message` nests at most PB_MAX_OWN_DEPTH levels. */
 void *pb_clone(const void *message, struct arena *a);
 

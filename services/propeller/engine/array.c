@@ -3,7 +3,7 @@
  * resources in the events of the array's one task execution.
  * Source: flytepropeller controller/nodes/array (v1.16.8, event version 0). */
 #include "engine/private.h"
-#include "flyte/ids.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum { ERROR_CHARS = 10000 };
@@ -111,7 +111,7 @@ static void succeed(struct fold *f, uint32_t i)
 	}
 	array_gather(f, a, &values);
 	CoreLiteralMap *map = values_inline(f->a, &values);
-	if (!map || pb_size(map) > f->e->options.inline_bytes)
+	if (!map || pb_size(map) > f->e->options.inline_bytes || pb_depth(map) > LITERAL_MAP_MAX_DEPTH)
 		store(f, i, outputs_uri(f, i), &values);
 	else
 		finish(f, i, map, NULL, node_at(f, i)->users ? outputs_of_values(f->e, &values) : NULL);

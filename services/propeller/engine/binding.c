@@ -1,6 +1,13 @@
 /* Bindings: made into expressions once a workflow, resolved to values once a node. */
 #include "engine/private.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
+
+/* A map of variables is two levels more. */
+static bool is_too_deep(const CoreLiteral *l)
+{
+	return pb_depth(l) > LITERAL_MAP_MAX_DEPTH - 2;
+}
 
 /* ---- compile ---- */
 
@@ -109,6 +116,8 @@ struct expr binding_compile(struct workflow *w, const struct node_names *names, 
 		break;
 	default: break;
 	}
+	if (is_too_deep(&literal))
+		*ret_error = "a constant of a binding is nested too deeply";
 	return literal_expr(w, &literal);
 }
 
@@ -228,6 +237,10 @@ static bool resolve_items(struct resolving *r, const struct expr *e, struct valu
 	*ret = (struct value_ref){0};
 	if (inline_) {
 		ret->literal = literal_of_items(r->a, map, literals, e->items.keys, e->n);
+		if (is_too_deep(ret->literal)) {
+			r->error = "the value is nested too deeply";
+			return false;
+		}
 	} else {
 		ret->kind = map ? VALUE_MAP : VALUE_COLLECTION;
 		ret->items = items;

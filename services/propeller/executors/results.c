@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "flyte/types.h"
 #include "flyteidl/core/errors.h"
 #include "flyteidl/core/literals.h"
 #include "pb/pb.h"
@@ -131,6 +132,8 @@ static void take_outputs(struct results_request *rq, struct str data)
 	enum code c = data.len <= rq->inline_bytes ? pb_unpack(CORE_LITERAL_MAP_DESC, data, a, (void **)&literals, &err)
 						   : pb_scan(CORE_LITERAL_MAP_DESC, data, &err);
 
+	if (c == OK && literals && pb_depth(literals) > LITERAL_MAP_MAX_DEPTH)
+		c = err_set(&err, INVALID_ARGUMENT, "messages are nested too deeply");
 	if (c == OK) {
 		tell_outputs(rq, uri, data.len, literals);
 		return;
