@@ -4,6 +4,7 @@
 #include "flyte/shard.h"
 #include "futures.h"
 #include "launcher.h"
+#include "offload.h"
 #include "pb/pb.h"
 #include "plugins.h"
 #include "recovery.h"
@@ -49,7 +50,7 @@ struct storing {
 	struct propeller *p;
 	int64_t execution;
 	uint32_t node;
-	bool awaited;
+	bool awaited, offload;
 	char *uri;
 	size_t size_bytes;
 };
@@ -101,9 +102,15 @@ static void on_written(void *arg, enum code code, const struct err *err)
 static void on_collected(void *arg, enum code code, struct str literals, const struct err *err)
 {
 	struct storing *s = arg;
+	auto_buf struct buf changed = {0};
+	struct err why = *err;
 
+	if (!code && s->offload) {
+		code = offload_outputs(s->p, literals, s->uri, &changed, &why);
+		literals = buf_str(&changed);
+	}
 	if (code) {
-		storing_failed(s, err);
+		storing_failed(s, &why);
 		return;
 	}
 	s->size_bytes = literals.len;
@@ -118,6 +125,7 @@ static void store_values(struct acts *a, const struct action *action)
 	s->execution = action->execution;
 	s->node = action->node;
 	s->awaited = action->kind == ACTION_STORE_OUTPUTS;
+	s->offload = action->may_offload && a->p->config->offload_enabled;
 	s->uri = x_strdup(action->uri);
 	values_collect(a->p->store, action->values, action->n_values, (size_t)a->p->config->max_output_bytes,
 		       on_collected, s);

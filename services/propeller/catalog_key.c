@@ -14,7 +14,7 @@ enum { SHORT_HASH = 8, MAX_LEVELS = PB_MAX_OWN_DEPTH };
 #define EXEC_ATTEMPT "exec-attempt"
 
 /* Base64 for URLs without padding, as text in `a`. */
-static enum code message_hash(const void *message, struct arena *a, char **ret, struct err *err)
+enum code catalog_message_hash(const void *message, struct arena *a, char **ret, struct err *err)
 {
 	static const struct json_options PLAIN = {0};
 	auto_buf struct buf json = {0}, text = {0};
@@ -33,7 +33,7 @@ static enum code message_hash(const void *message, struct arena *a, char **ret, 
 static enum code variables_hash(const CoreVariableMap *map, struct arena *a, char **ret, struct err *err)
 {
 	CoreVariableMap none = CORE_VARIABLE_MAP_INIT;
-	enum code c = message_hash(map ? map : &none, a, ret, err);
+	enum code c = catalog_message_hash(map ? map : &none, a, ret, err);
 
 	if (!c)
 		(*ret)[SHORT_HASH] = 0;
@@ -129,7 +129,7 @@ enum code catalog_tag(const CoreLiteralMap *inputs, char *const *ignored, size_t
 	for (size_t i = 0; inputs && i < inputs->n_literals; i++)
 		if (!is_among(inputs->literals[i]->key, ignored, n_ignored))
 			*PB_ADD(a, counted.literals, counted.n_literals) = inputs->literals[i];
-	enum code c = message_hash(hashed_map(&counted, a, 0), a, &hash, err);
+	enum code c = catalog_message_hash(hashed_map(&counted, a, 0), a, &hash, err);
 	if (!c)
 		*ret = arena_printf(a, "flyte_cached-%s", hash);
 	return c;

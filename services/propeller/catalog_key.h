@@ -16,6 +16,9 @@ enum { OBJECT_HASH_BYTES = 32 };
  * Errors: INVALID_ARGUMENT when it is no JSON. */
 enum code object_hash(struct str json, uint8_t ret[OBJECT_HASH_BYTES], struct err *err);
 
+/* Objecthash of the message's JSON, in URL-safe base64 without padding; in `a`. */
+enum code catalog_message_hash(const void *message, struct arena *a, char **ret, struct err *err);
+
 /* The dataset of a task: project, domain, "flyte_task-<name>", "<cache version>-<inputs' hash>-<outputs' hash>".
  * Errors: INVALID_ARGUMENT for a blank cache version. */
 enum code catalog_dataset_id(const CoreIdentifier *task, const CoreTypedInterface *interface, const char *cache_version,

@@ -12,7 +12,14 @@
 #include "recovery.h"
 #include "relay.h"
 
-enum { INTAKE_QUEUE = 8192, INTAKE_BATCH = 256, LOAD_ROWS = 2000, RETRY_US = 500000, MAX_CLOSURE_BYTES = 256 << 20 };
+enum {
+	INTAKE_QUEUE = 8192,
+	INTAKE_BATCH = 256,
+	LOAD_ROWS = 2000,
+	RETRY_US = 500000,
+	MAX_INPUT_BYTES = 2 << 20,
+	MAX_CLOSURE_BYTES = 256 << 20
+};
 
 struct message {
 	uint64_t load; /* shards to load, or 0 for a command */
@@ -40,6 +47,17 @@ static enum code read_message(struct intake *in, const char *uri, const Protobuf
 	return c ? c : pb_unpack(desc, buf_str(&b), a, ret, err);
 }
 
+/* Large ones stay where they are: whoever needs them reads them there. */
+static enum code read_inputs(struct intake *in, AlulaStartExecution *start, struct arena *a, struct err *err)
+{
+	uint64_t bytes;
+	enum code c = store_stat(in->p->store, start->inputs_uri, &bytes, err);
+
+	if (c || bytes > MAX_INPUT_BYTES)
+		return c;
+	return read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
+}
+
 /* Put closure and inputs into the command, where they are only named. */
 static enum code complete_start(struct intake *in, AlulaStartExecution *start, struct arena *a, struct err *err)
 {
@@ -51,8 +69,13 @@ static enum code complete_start(struct intake *in, AlulaStartExecution *start, s
 	if (c)
 		return err_prefix(err, c, "compiled workflow %s: ", start->closure_uri);
 	if (!start->inputs && *start->inputs_uri)
+<<<<<<< HEAD
 		c = read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
 	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : recovery_read(in->p->store, start, a, err);
+=======
+		c = read_inputs(in, start, a, err);
+	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : OK;
+>>>>>>> 5b8d8de (propeller: literals are offloaded; large inputs stay in the store)
 }
 
 static CoreExecutionError *unreadable(struct arena *a, const struct err *err)

@@ -86,7 +86,7 @@ static void report(struct job *j, enum code code, const struct err *err)
 	AlulaInput in = ALULA_INPUT_INIT;
 
 	if (code) {
-		error.code = (char *)values_error_code(code, "RuntimeExecutionError");
+		error.code = code == OUT_OF_RANGE ? "BindingResolutionFailure" : "RuntimeExecutionError";
 		error.message = arena_printf(j->arena, "failed to launch workflow, caused by: %s", err->text);
 		error.kind = CORE_EXECUTION_ERROR_ERROR_KIND_USER;
 		started.error = &error;

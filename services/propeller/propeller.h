@@ -33,6 +33,9 @@ struct propeller_config {
 	int64_t max_system_retries, default_max_attempts, interruptible_failure_threshold;
 	int64_t default_execution_timeout_us, default_attempt_timeout_us;
 	int64_t inline_bytes, max_output_bytes;
+	bool offload_enabled;
+	struct config_map offload_sdks; /* SDK -> first version that reads offloaded literals */
+	int64_t offload_min_mb, offload_max_mb;
 	int64_t engine_queue;
 	/* tasks.task-plugins.* */
 	struct config_strings enabled_plugins;               /* none: all */

@@ -20,7 +20,9 @@ struct reading {
 
 const char *values_error_code(enum code code, const char *otherwise)
 {
-	return code == OUT_OF_RANGE ? "BindingResolutionFailure" : otherwise;
+	return code == OUT_OF_RANGE         ? "BindingResolutionFailure"
+	       : code == RESOURCE_EXHAUSTED ? "OutputSizeExceeded"
+					    : otherwise;
 }
 
 static AlulaExtent *extent_of(struct arena *a, const char *var, struct str literal)

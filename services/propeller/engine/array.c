@@ -95,6 +95,7 @@ static void store(struct fold *f, uint32_t i, const char *uri, const struct valu
 	node_at(f, i)->run->storing = true;
 	f->changed = true;
 	action->uri = uri;
+	action->may_offload = node_at(f, i)->run->frame->array->over;
 	action->values = values_clone(f->a, values);
 	action->n_values = values->n;
 }

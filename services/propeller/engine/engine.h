@@ -130,6 +130,7 @@ struct action {
 	const struct value_ref *values;
 	size_t n_values;
 	enum read_how how; /* READ_VALUES */
+	bool may_offload;  /* STORE_OUTPUTS: large ones may go to files of their own */
 	const struct attempt *start;
 	const struct attempt_resource *resource; /* ABORT_ATTEMPT: what is to be removed, if any is known */
 	const struct child *child;

@@ -116,13 +116,13 @@ struct outputs *outputs_of_attempt(struct fold *f, uint32_t i, const AlulaAttemp
 	return NULL;
 }
 
-/* The command lives as long as the execution: nothing is copied. */
+/* The command lives as long as the execution: nothing is copied. Large inputs are not in it. */
 struct outputs *outputs_of_execution(struct fold *f, const AlulaStartExecution *start)
 {
 	const CoreLiteralMap *m = start->inputs;
 
 	if (!m)
-		return NULL;
+		return *start->inputs_uri ? outputs_at(f->e, start->inputs_uri) : NULL;
 	struct outputs *o = outputs_new(f->e, m->n_literals, NULL);
 	for (size_t i = 0; i < o->n; i++)
 		o->at[i] = (struct value_ref){.var = m->literals[i]->key,

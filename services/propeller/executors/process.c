@@ -72,6 +72,8 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->output_prefix = arena_strdup(arena, a->output_prefix);
 	r->inputs = copy_inputs(r, a);
 	r->n_inputs = a->n_inputs;
+	r->task = arena_printf(arena, "%s", task->id ? task->id->name : "");
+	r->runtime = task->metadata && task->metadata->runtime ? pb_clone(task->metadata->runtime, arena) : NULL;
 	r->timeout_us = a->timeout_us;
 	r->shares_inputs = a->shares_inputs;
 	r->dynamic = futures_request_of(id, a, arena); /* by the time that it is needed, the execution may be gone */

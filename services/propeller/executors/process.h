@@ -18,6 +18,8 @@ struct run {
 	char *key; /* "<execution>/<node>-<attempt>" */
 	const char *dir, *log_path, *log_uri, *inputs_uri, *output_prefix;
 	const struct value_ref *inputs; /* while WAITING */
+	const CoreRuntimeMetadata *runtime;
+	const char *task; /* for messages */
 	size_t n_inputs;
 	int64_t timeout_us, started_us;
 	bool many_errors;          /* its workers write an error file each */
@@ -29,8 +31,9 @@ struct run {
 	int pidfd;
 	struct loop_io *io;
 	struct results_request results;
-	struct err failure; /* why preparing failed */
-	struct run *next;   /* in the queue for a slot */
+	struct err failure;       /* why preparing failed */
+	const char *failure_code; /* the node's, with FAILED_PRECONDITION */
+	struct run *next;         /* in the queue for a slot */
 };
 
 struct executor {

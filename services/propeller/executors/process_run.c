@@ -11,6 +11,7 @@
 
 #include "attempt_dir.h"
 #include "flyte/resources.h"
+#include "offload.h"
 #include "pb/pb.h"
 #include "process.h"
 #include "values.h"
@@ -267,6 +268,10 @@ static void fail_preparing(struct run *r)
 		{OUT_OF_RANGE, "BindingResolutionFailure", CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM},
 	};
 
+	if (r->failure.code == FAILED_PRECONDITION) {
+		fail(r, r->failure_code, r->failure.text, CORE_EXECUTION_ERROR_ERROR_KIND_USER, false);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(FINAL); i++) {
 		if (FINAL[i].code == r->failure.code) {
 			fail(r, FINAL[i].name, r->failure.text, FINAL[i].kind, false);
@@ -339,6 +344,8 @@ static void on_inputs(void *arg, enum code code, struct str literals, const stru
 	if (code)
 		r->failure = *err;
 	else
+		code = offload_check(r->x->config, r->task, r->runtime, literals, &r->failure_code, &r->failure);
+	if (!code)
 		code = finish_spec(r, literals, &r->failure);
 	if (code || r->shares_inputs)
 		on_inputs_written(r, code, &r->failure);

@@ -1,11 +1,9 @@
 """Values of every kind: attribute paths into large and small outputs, files, unions, defaults, what is passed by
 reference. PAD makes a value larger than what travels with events."""
 import datetime
-import json
 import os
 import tempfile
-import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
@@ -148,7 +146,7 @@ def bad_index(n: int) -> int:
 @workflow
 def bad_key(n: int) -> str:
     r = make(n=n, pad=PAD)
-    return see(v=r.inner, r=r, ys=r.inner.m["zz"], maybe=r.maybe)
+    return see(v=r.inner, r=r, ys=r.inner.ys, maybe=r.inner.m["zz"])
 
 
 @workflow
@@ -168,10 +166,15 @@ def heads(ss: List[str]) -> Tuple[List[str], int]:
     return [ss[0][:6], ss[-1][:6]], len(ss)
 
 
+@task
+def same(s: str) -> str:
+    return s
+
+
 @workflow
 def long_map(n: int) -> Tuple[List[str], int]:
     """The list is of 3 MB: it is not read, only its items are."""
-    return heads(ss=map_task(text)(v=strings(n=n, length=3_000_000 // n)))
+    return heads(ss=map_task(same)(s=strings(n=n, length=1_000_000)))
 
 
 @workflow
@@ -349,7 +352,7 @@ def total(xs: List[int]) -> int:
 
 @workflow
 def offloaded(xs: List[int]) -> Tuple[int, int, List[int], List[int]]:
-    return total(xs=xs), integer(v=xs[1]), map_task(integer)(v=xs), integers(v=xs)
+    return total(xs=xs), integer(v=xs[1]), map_task(square)(n=xs), integers(v=xs)
 
 
 def nested(depth):
