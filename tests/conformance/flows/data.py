@@ -15,7 +15,7 @@ from flytekit.types.file import FlyteFile
 from flytekit.types.structured import StructuredDataset
 from pydantic import BaseModel
 
-from leaves import integer, integers, shell, text, truth
+from leaves import integer, integers, quoted, shell, text, truth
 
 PAD = 100_000
 OLD = {"FLYTE_USE_OLD_DC_FORMAT": "true"}
@@ -124,8 +124,8 @@ def through_workflows(n: int) -> Tuple[int, int]:
 @workflow
 def branch_on_attribute(n: int) -> str:
     r = make(n=n, pad=PAD)
-    return (conditional("size").if_((r.inner.x > 5) & (r.yes.is_true())).then(text(v="large")).else_()
-            .then(text(v=r.name)))
+    x, yes = integer(v=r.inner.x), truth(v=r.yes)  # flytekit cannot compare attributes
+    return (conditional("size").if_((x > 5) & yes.is_true()).then(text(v="large")).else_().then(text(v=r.name)))
 
 
 @task
@@ -199,7 +199,7 @@ def large_children(ns: List[int]) -> List[int]:
 
 @task
 def pick(v: Union[int, str, List[int], None], c: Color, d: Optional[Dict[str, Optional[int]]]) -> str:
-    return f"{type(v).__name__} {v} {c.value} {d}"
+    return f"{type(v).__name__} {v} {c.value} {d and sorted(d.items(), key=str)}"
 
 
 @workflow
@@ -224,7 +224,7 @@ def defaults(n: int = 3, s: str = "ä\n", f: float = 0.5, b: bool = True, xs: Li
              at: datetime.datetime = datetime.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=datetime.timezone.utc),
              none: Optional[int] = None) -> Tuple[int, str, float, bool, List[int], datetime.timedelta,
                                                   datetime.datetime, Optional[int]]:
-    return n, s, f, b, xs, t, at, none
+    return integer(v=n), s, f, b, xs, t, at, none
 
 
 @task
@@ -376,9 +376,8 @@ def varint(n):
 
 
 def deep_task(depth):
-    data = "".join(f"\\\\{b:03o}" for b in nested(depth))
-    return shell(f"data.deep{depth}", f"mkdir -p {{{{.outputPrefix}}}}; printf '{data}' > {{{{.outputPrefix}}}}/outputs.pb",
-                 outputs={"o0": List[int]})
+    script = "mkdir -p {{.outputPrefix}}; printf '%s' > {{.outputPrefix}}/outputs.pb" % quoted(nested(depth))
+    return shell(f"data.deep{depth}", script, outputs={"o0": List[int]})
 
 
 deep40 = deep_task(40)

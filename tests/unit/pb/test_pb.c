@@ -221,6 +221,27 @@ static void test_times(void **state)
 	assert_int_equal(pb_duration_us(&huge), INT64_MIN);
 }
 
+static void test_depth(void **state)
+{
+	(void)state;
+	CoreLiteralMap *m = pb_new(arena, CORE_LITERAL_MAP_DESC);
+	CoreLiteralMapLiteralsEntry *shallow = pb_new(arena, CORE_LITERAL_MAP_LITERALS_ENTRY_DESC),
+				    *deep = pb_new(arena, CORE_LITERAL_MAP_LITERALS_ENTRY_DESC);
+
+	assert_int_equal(pb_depth(m), 0);
+	*PB_ADD(arena, m->literals, m->n_literals) = shallow;
+	assert_int_equal(pb_depth(m), 1);
+	deep->value = pb_new(arena, CORE_LITERAL_DESC);
+	deep->value->value_case = CORE_LITERAL_VALUE_MAP;
+	deep->value->map = pb_new(arena, CORE_LITERAL_MAP_DESC);
+	*PB_ADD(arena, m->literals, m->n_literals) = deep;
+	*PB_ADD(arena, m->literals, m->n_literals) = shallow;
+	assert_int_equal(pb_depth(m), 3);
+	/* What the oneof does not have does not count. */
+	deep->value->value_case = CORE_LITERAL_VALUE_NOT_SET;
+	assert_int_equal(pb_depth(m), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_digest_is_canonical),
 		cmocka_unit_test(test_field_questions),
 		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_depth),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -148,6 +148,47 @@ static void test_sleep_is_read(void **state)
 	assert_non_null(strstr(feed(r, bad), "N n1 FAILED {SYSTEM BadTaskSpecification: core-sleep needs an input"));
 }
 
+/* A list of a list of … `levels` of them. */
+static CoreLiteral *nested(struct arena *a, int levels)
+{
+	CoreLiteral *l = int_list(a, 0);
+
+	while (--levels > 0) {
+		CoreLiteral *outer = int_list(a, 0);
+		*PB_ADD(a, outer->collection->literals, outer->collection->n_literals) = l;
+		l = outer;
+	}
+	return l;
+}
+
+/* What grows too deep fails the node whose input it would be: it could not be told of in events. */
+static void test_depth(void **state)
+{
+	struct rig *r = *state;
+	CoreNode *n = python_node(r, "n0", 1, 0);
+	CoreBindingData *x = promise(r->a, "", "x");
+	AlulaInput *in = accepted(&r->w, 1);
+
+	for (int i = 0; i < 4; i++) {
+		CoreBindingData *outer = pb_new(r->a, CORE_BINDING_DATA_DESC);
+		outer->value_case = CORE_BINDING_DATA_VALUE_COLLECTION;
+		outer->collection = pb_new(r->a, CORE_BINDING_DATA_COLLECTION_DESC);
+		*PB_ADD(r->a, outer->collection->bindings, outer->collection->n_bindings) = x;
+		x = outer;
+	}
+	node_bind(&r->w, n, "i0", x);
+	/* 2 for the map, 2 for each but the last list, 1 for that: 90 levels in all. */
+	CoreLiteral *most = nested(r->a, 40);
+	assert_int_equal(pb_depth(add_literal(r->a, NULL, "x", nested(r->a, 44))), 89);
+	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", most);
+	assert_non_null(strstr(feed(r, in), "N n0 RUNNING"));
+	engine_forget(r->e, 1);
+	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", nested(r->a, 41));
+	assert_non_null(strstr(feed(r, in), "N n0 FAILED {SYSTEM BindingResolutionFailure: failed at Node[n0]. "
+					    "BindingResolutionError: Error binding Var [wf].[i0], caused by: the value "
+					    "is nested too deeply}"));
+}
+
 /* ---- arrays ---- */
 
 /* "n1" maps a task over what "big" gives. */
@@ -252,9 +293,10 @@ static void test_children_by_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_task_input),      TEST(test_through_a_workflow), TEST(test_offloaded),
-		TEST(test_items_of_places), TEST(test_sleep_is_read),      TEST(test_long_list),
-		TEST(test_echo_of_places),  TEST(test_short_list),         TEST(test_children_by_place),
+		TEST(test_task_input),        TEST(test_through_a_workflow), TEST(test_offloaded),
+		TEST(test_items_of_places),   TEST(test_sleep_is_read),      TEST(test_depth),
+		TEST(test_long_list),         TEST(test_echo_of_places),     TEST(test_short_list),
+		TEST(test_children_by_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

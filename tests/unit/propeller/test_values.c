@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "engine/attribute.h"
+#include "offload.h"
 #include "packed.h"
 #include "pb/pb.h"
 #include "store/store.h"
@@ -438,12 +439,90 @@ static void test_reading(void **state)
 	assert_string_equal(told->error->code, "BindingResolutionFailure");
 }
 
+/* ---- offloading ---- */
+
+static CoreLiteral *output(const CoreLiteralMap *m, const char *var)
+{
+	for (size_t i = 0; i < m->n_literals; i++)
+		if (strcmp(m->literals[i]->key, var) == 0)
+			return m->literals[i]->value;
+	fail_msg("no %s", var);
+	return NULL;
+}
+
+static void test_offloading(void **state)
+{
+	(void)state;
+	enum { MANY = 250000 };
+	struct propeller_config config = {.offload_min_mb = 1, .offload_max_mb = 3};
+	struct propeller p = {.config = &config, .store = store};
+	CoreLiteralMap *m = map_of("large", numbers(0, MANY))->map, *out;
+	auto_buf struct buf b = {0}, file = {0};
+	CoreLiteral *whole;
+	struct err err;
+
+	*PB_ADD(a, m->literals, m->n_literals) = map_of("small", numbers(0, 3))->map->literals[0];
+	assert_int_equal(offload_outputs(&p, pb_pack(m, a), uri_of("d/outputs.pb"), &b, &err), OK);
+	assert_int_equal(pb_unpack(CORE_LITERAL_MAP_DESC, buf_str(&b), a, (void **)&out, &err), OK);
+	assert_int_equal(output(out, "small")->collection->n_literals, 3);
+	const CoreLiteral *l = output(out, "large");
+	assert_int_equal(l->value_case, CORE_LITERAL_VALUE_OFFLOADED_METADATA);
+	assert_string_equal(l->offloaded_metadata->uri, uri_of("d/large_offloaded_metadata.pb"));
+	assert_int_equal(l->offloaded_metadata->inferred_type->collection_type->simple, CORE_SIMPLE_TYPE_INTEGER);
+	assert_int_equal(strlen(l->hash), 43);
+	assert_int_equal(store_get(store, l->offloaded_metadata->uri, 64 << 20, &file, &err), OK);
+	assert_int_equal(file.len, l->offloaded_metadata->size_bytes);
+	assert_int_equal(pb_unpack(CORE_LITERAL_DESC, buf_str(&file), a, (void **)&whole, &err), OK);
+	assert_int_equal(whole->collection->n_literals, MANY);
+	config.offload_max_mb = 2;
+	assert_int_equal(offload_outputs(&p, pb_pack(m, a), uri_of("d/outputs.pb"), &b, &err), RESOURCE_EXHAUSTED);
+	assert_string_equal(err.text, "literal size [2] MB is larger than the max size [2] MB for offloading");
+}
+
+static const char *checked(struct propeller_config *config, bool sdk, const char *version, const CoreLiteral *l)
+{
+	CoreRuntimeMetadata runtime = CORE_RUNTIME_METADATA_INIT;
+	const char *code = "";
+	struct err err;
+
+	runtime.type = sdk ? CORE_RUNTIME_METADATA_RUNTIME_TYPE_FLYTE_SDK : CORE_RUNTIME_METADATA_RUNTIME_TYPE_OTHER;
+	runtime.version = (char *)version;
+	struct str packed = pb_pack(map_of("v", (CoreLiteral *)l)->map, a);
+	enum code c = offload_check(config, "t", version ? &runtime : NULL, packed, &code, &err);
+	assert_true((c == OK) == (*code == '\0'));
+	return code;
+}
+
+static void test_sdk_versions(void **state)
+{
+	(void)state;
+	static const char DISABLED[] = "LiteralOffloadingDisabled", NOT[] = "LiteralOffloadingNotSupported";
+	struct config_pair pair = {"FLYTE_SDK", "1.13.14"};
+	struct propeller_config config = {.offload_sdks = {&pair, 1}};
+	const CoreLiteral *l = offloaded("x");
+
+	for (int i = 0; i < 2; i++) {
+		config.offload_enabled = i;
+		assert_string_equal(checked(&config, true, "1.13.14", l), "");
+		assert_string_equal(checked(&config, true, "v1.16.3b2", l), "");
+		assert_string_equal(checked(&config, true, "2.0.0", l), "");
+		assert_string_equal(checked(&config, true, "1.13.13", l), i ? NOT : DISABLED);
+		assert_string_equal(checked(&config, true, "1.9.99", l), i ? NOT : DISABLED);
+		assert_string_equal(checked(&config, false, "1.16.0", l), i ? NOT : DISABLED);
+		assert_string_equal(checked(&config, true, "latest", l), i ? NOT : DISABLED);
+		assert_string_equal(checked(&config, false, NULL, l), i ? NOT : DISABLED);
+		assert_string_equal(checked(&config, false, NULL, number(1)), "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nesting),   cmocka_unit_test(test_attributes), cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_offloaded), cmocka_unit_test(test_damage),     cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_nesting),      cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_missing),      cmocka_unit_test(test_offloaded),
+		cmocka_unit_test(test_damage),       cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_reading),      cmocka_unit_test(test_offloading),
+		cmocka_unit_test(test_sdk_versions),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
