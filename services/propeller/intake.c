@@ -69,13 +69,8 @@ static enum code complete_start(struct intake *in, AlulaStartExecution *start, s
 	if (c)
 		return err_prefix(err, c, "compiled workflow %s: ", start->closure_uri);
 	if (!start->inputs && *start->inputs_uri)
-<<<<<<< HEAD
-		c = read_message(in, start->inputs_uri, CORE_LITERAL_MAP_DESC, a, (void **)&start->inputs, err);
-	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : recovery_read(in->p->store, start, a, err);
-=======
 		c = read_inputs(in, start, a, err);
-	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : OK;
->>>>>>> 5b8d8de (propeller: literals are offloaded; large inputs stay in the store)
+	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : recovery_read(in->p->store, start, a, err);
 }
 
 static CoreExecutionError *unreadable(struct arena *a, const struct err *err)
