@@ -21,67 +21,6 @@ static struct outcome run_node(struct scope *c, const struct plan_node *n, const
 			       const struct val *item_inputs, size_t n_item_inputs);
 static struct outcome run_plan(struct scope *outer, const struct plan *p, const char *dir, struct val input, bool top);
 
-/* ---- values ---- */
-
-static bool same(const struct val *x, const struct val *y)
-{
-	if (x->kind != y->kind || x->may_miss != y->may_miss)
-		return false;
-	if (x->kind == VAL_INT)
-		return x->number == y->number;
-	bool equal = x->kind != VAL_LIST || x->n == y->n;
-	for (size_t i = 0; equal && x->kind == VAL_LIST && i < x->n; i++)
-		equal = same(&x->items[i], &y->items[i]);
-	return equal;
-}
-
-static struct val join(struct val x, struct val y)
-{
-	if (same(&x, &y))
-		return x;
-	bool may_miss = x.kind == VAL_MISSING || y.kind == VAL_MISSING || x.may_miss || y.may_miss;
-	return (struct val){.kind = VAL_ANY, .may_miss = may_miss};
-}
-
-static bool is_vague(const struct val *v)
-{
-	if (v->kind == VAL_ANY)
-		return true;
-	for (size_t i = 0; v->kind == VAL_LIST && i < v->n; i++)
-		if (is_vague(&v->items[i]))
-			return true;
-	return false;
-}
-
-/* One of these two happens. */
-static void either(struct outcome *o, const struct outcome *more)
-{
-	if (more->ok) {
-		for (size_t i = 0; i < MAX(o->n, more->n); i++)
-			o->v[i] = o->ok ? join(o->v[i], more->v[i]) : more->v[i];
-		o->n = MAX(o->n, more->n);
-	}
-	o->ok |= more->ok;
-	o->fail |= more->fail;
-	o->timed_out |= more->timed_out;
-	o->slow |= more->slow;
-}
-
-static struct outcome gives(struct val v)
-{
-	return (struct outcome){.ok = true, .v = {v}, .n = 1};
-}
-
-static struct outcome nothing(void)
-{
-	return gives((struct val){.kind = VAL_MISSING});
-}
-
-static struct outcome fails(void)
-{
-	return (struct outcome){.fail = true};
-}
-
 /* ---- sources ---- */
 
 static const struct outcome *result_of(const struct scope *c, const struct plan_node *n)
@@ -213,13 +152,13 @@ static void dynamic(struct attempts *t, uint32_t number, uint32_t system, uint32
 	if (t->n->timeout_us && o.slow)
 		t->o.timed_out = true;
 	o.timed_out = false;
-	either(&t->o, &o);
+	outcome_either(&t->o, &o);
 }
 
 static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
 {
 	const struct sim *s = t->c->s;
-	struct outcome good = gives(t->value);
+	struct outcome good = outcome_gives(t->value);
 	bool hung = fate_of(s, t->n, t->dir, number) == FATE_HANG;
 
 	/* It may get lost after a long while. */
@@ -235,7 +174,7 @@ static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32
 		if (t->n->kind == PLAN_DYNAMIC)
 			dynamic(t, number, system, hangs, losses);
 		else
-			either(&t->o, &good);
+			outcome_either(&t->o, &good);
 		break;
 	default: t->o.fail = true; break;
 	}
@@ -246,7 +185,7 @@ static struct val given(const struct scope *c, const char *dir, const struct val
 	auto_buf struct buf b = {0};
 
 	for (size_t i = 0; i < n; i++) {
-		if (is_vague(&in[i]))
+		if (val_is_vague(&in[i]))
 			return (struct val){.kind = VAL_ANY};
 		buf_addc(&b, ' ');
 		val_text(&b, &in[i]);
@@ -269,7 +208,7 @@ static struct outcome run_task(struct scope *c, const struct plan_node *n, const
 
 static struct outcome run_nap(const struct scope *c, const struct plan_node *n)
 {
-	struct outcome o = nothing();
+	struct outcome o = outcome_nothing();
 
 	if (n->sleep_us)
 		lose_patience(c, n, &o);
@@ -278,7 +217,7 @@ static struct outcome run_nap(const struct scope *c, const struct plan_node *n)
 
 static struct outcome run_gate(const struct scope *c, const struct plan_node *n, const struct val *in)
 {
-	struct outcome o = n->kind == PLAN_APPROVAL ? gives(in[0]) : nothing();
+	struct outcome o = n->kind == PLAN_APPROVAL ? outcome_gives(in[0]) : outcome_nothing();
 	bool comes = !n->signal || signal_comes(c->s, n->signal);
 
 	if (n->kind == PLAN_SIGNAL)
@@ -298,57 +237,44 @@ static struct outcome run_gate(const struct scope *c, const struct plan_node *n,
 
 static struct outcome run_inner(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in)
 {
-	struct outcome all = {0};
-	uint32_t last = n->timeout_us ? n->retries : 0;
-
-	/* Its failure is final; only a timeout makes it run again. */
-	for (uint32_t k = 0; k <= last; k++) {
-		struct outcome o = run_plan(c, n->plan, arena_printf(c->s->a, "%s/%u", dir, k), in[0], false);
-		o.fail |= o.timed_out;
-		o.timed_out = false;
-		lose_patience(c, n, &o);
-		either(&all, &o);
-		if (!(n->timeout_us && (o.slow || c->s->racing)))
-			break;
-	}
-	return all;
-}
-
-static struct outcome run_launch(const struct scope *c, const struct plan_node *n, const char *dir,
-				 const struct val *in)
-{
-	struct outcome all = {0};
-	uint32_t last = n->timeout_us ? n->retries : 0;
-
-	for (uint32_t k = 0; k <= last; k++) {
-		enum child_fate fate = child_fate_of(c->s, n, dir, k);
-		struct outcome o = fate == CHILD_SUCCESS         ? gives(given(c, dir, in, 1))
-				   : fate == CHILD_GIVES_NOTHING ? nothing()
-								 : fails();
-		o.slow = fate == CHILD_HANGS;
-		o.fail &= !o.slow;
-		lose_patience(c, n, &o);
-		either(&all, &o);
-		if (!(n->timeout_us && (o.slow || c->s->racing)))
-			break;
-	}
-	return all;
+	return run_plan(c, n->plan, dir, in[0], false);
 }
 
 static struct outcome run_child(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in)
 {
-	struct outcome all = {0};
-	uint32_t last = n->timeout_us ? n->retries : 0;
+	return run_plan(c, n->plan, arena_printf(c->s->a, "%s/child", dir), in[0], true);
+}
 
-	for (uint32_t k = 0; k <= last; k++) {
-		const char *at = arena_printf(c->s->a, "%s/%u/child", dir, k);
-		struct outcome o = run_plan(c, n->plan, at, in[0], true);
+/* `dir` is that of the attempt. */
+static struct outcome run_launch(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in)
+{
+	const char *node = arena_strndup(c->s->a, dir, (size_t)(strrchr(dir, '/') - dir));
+	enum child_fate fate = child_fate_of(c->s, n, node, (uint32_t)atoi(strrchr(dir, '/') + 1));
+	struct outcome o = fate == CHILD_SUCCESS         ? outcome_gives(given(c, node, in, 1))
+			   : fate == CHILD_GIVES_NOTHING ? outcome_nothing()
+							 : outcome_fails();
+
+	o.slow = fate == CHILD_HANGS;
+	o.fail &= !o.slow;
+	return o;
+}
+
+typedef struct outcome run_fn(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in);
+
+/* What fails is not repeated; only a timeout makes it run again. */
+static struct outcome run_patiently(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in,
+				    run_fn *run)
+{
+	struct outcome all = {0};
+	bool again = true;
+
+	for (uint32_t k = 0; again && k <= (n->timeout_us ? n->retries : 0); k++) {
+		struct outcome o = run(c, n, arena_printf(c->s->a, "%s/%u", dir, k), in);
+		again = n->timeout_us && (o.slow || c->s->racing);
 		o.fail |= o.timed_out;
 		o.timed_out = false;
 		lose_patience(c, n, &o);
-		either(&all, &o);
-		if (!(n->timeout_us && (o.slow || c->s->racing)))
-			break;
+		outcome_either(&all, &o);
 	}
 	return all;
 }
@@ -369,13 +295,13 @@ static bool holds(int op, int64_t x, int64_t y)
 
 static struct outcome run_case(struct scope *c, const struct plan_node *n, const char *dir)
 {
-	struct outcome o =
-		may_begin(c, n) ? run_node(c, n, arena_printf(c->s->a, "%s/0/%s", dir, n->id), NULL, 0) : nothing();
+	struct outcome o = may_begin(c, n) ? run_node(c, n, arena_printf(c->s->a, "%s/0/%s", dir, n->id), NULL, 0)
+					   : outcome_nothing();
 
 	/* The branch is done then all the same, without outputs. */
-	struct outcome none = nothing();
+	struct outcome none = outcome_nothing();
 	if (may_be_skipped(c, n))
-		either(&o, &none);
+		outcome_either(&o, &none);
 	o.fail |= o.timed_out;
 	o.timed_out = false;
 	return o;
@@ -386,14 +312,14 @@ static struct outcome run_branch(struct scope *c, const struct plan_node *n, con
 	struct outcome o = {0};
 
 	if (in[0].kind != VAL_INT && in[0].kind != VAL_ANY)
-		return fails();
+		return outcome_fails();
 	for (size_t i = 0; i < n->n_cases; i++) {
 		const struct plan_case *k = &n->cases[i];
 		bool unsure = in[0].kind == VAL_ANY;
 		if (!unsure && !k->always && !holds(k->op, in[0].number, k->with))
 			continue;
 		struct outcome taken = run_case(c, k->node, dir);
-		either(&o, &taken);
+		outcome_either(&o, &taken);
 		if (!unsure)
 			return o;
 	}
@@ -438,7 +364,7 @@ static struct val item_value(const struct outcome *o)
 
 	if (!o->ok)
 		return none;
-	return o->fail ? join(v, none) : v;
+	return o->fail ? val_join(v, none) : v;
 }
 
 static struct outcome run_array(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in)
@@ -450,7 +376,7 @@ static struct outcome run_array(struct scope *c, const struct plan_node *n, cons
 	uint32_t may_succeed = 0, may_fail = 0;
 
 	if (size == -1)
-		return fails();
+		return outcome_fails();
 	if (size == -2) {
 		c->x->imprecise = true;
 		return (struct outcome){.ok = true,
@@ -491,15 +417,15 @@ static struct outcome run_kind(struct scope *c, const struct plan_node *n, const
 			       size_t n_in)
 {
 	switch (n->kind) {
-	case PLAN_ECHO: return gives(in[0]);
+	case PLAN_ECHO: return outcome_gives(in[0]);
 	case PLAN_NAP: return run_nap(c, n);
 	case PLAN_SLEEP:
 	case PLAN_SIGNAL:
 	case PLAN_APPROVAL: return run_gate(c, n, in);
-	case PLAN_WORKFLOW: return run_inner(c, n, dir, in);
+	case PLAN_WORKFLOW: return run_patiently(c, n, dir, in, run_inner);
 	case PLAN_BRANCH: return run_branch(c, n, dir, in);
-	case PLAN_LAUNCH: return run_launch(c, n, dir, in);
-	case PLAN_CHILD: return run_child(c, n, dir, in);
+	case PLAN_LAUNCH: return run_patiently(c, n, dir, in, run_launch);
+	case PLAN_CHILD: return run_patiently(c, n, dir, in, run_child);
 	case PLAN_ARRAY: return run_array(c, n, dir, in);
 	default: return run_task(c, n, dir, in, n_in);
 	}

@@ -258,6 +258,17 @@ struct val val_of(struct arena *a, const CoreLiteral *l);
 CoreLiteral *literal_of_val(struct arena *a, const struct val *v);
 bool val_fits(const struct val *v, const CoreLiteral *l);
 
+/* outcome.c */
+/* One of the two. */
+struct val val_join(struct val x, struct val y);
+/* Is it, or is anything in it, not known? */
+bool val_is_vague(const struct val *v);
+/* One of these two happens. */
+void outcome_either(struct outcome *o, const struct outcome *more);
+struct outcome outcome_gives(struct val v);
+struct outcome outcome_nothing(void);
+struct outcome outcome_fails(void);
+
 /* interpreter.c */
 void interpret(struct sim *s, struct exec *x);
 
