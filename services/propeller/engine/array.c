@@ -180,7 +180,7 @@ void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum no
 	struct array *a = frame->array;
 
 	struct orphan o;
-	bool unsure = phase == NODE_ABORTED || phase == NODE_TIMED_OUT;
+	bool unsure = phase != NODE_SUCCEEDED; /* it may have failed for its time was up */
 	const struct kind *kind = node_kind(f, frame->first + item);
 
 	array_touch(f, frame);
