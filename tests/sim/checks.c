@@ -24,6 +24,7 @@ static const unsigned NODE_BEFORE[] = {
 	[NODE(TIMED_OUT)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
 	[NODE(ABORTED)] = BIT(NODE(QUEUED)) | BIT(NODE(RUNNING)) | BIT(NODE(DYNAMIC_RUNNING)),
 	[NODE(SKIPPED)] = BIT(0),
+	[NODE(RECOVERED)] = BIT(0),
 };
 /* Admin has told QUEUED before. */
 static const unsigned FLOW_BEFORE[] = {
@@ -38,6 +39,11 @@ static const unsigned FLOW_BEFORE[] = {
 static bool node_is_over(unsigned phase)
 {
 	return phase != NODE(QUEUED) && phase != NODE(RUNNING) && phase != NODE(DYNAMIC_RUNNING);
+}
+
+static bool is_good(unsigned phase)
+{
+	return phase == NODE(SUCCEEDED) || phase == NODE(RECOVERED);
 }
 
 static bool task_is_over(unsigned phase)
@@ -142,7 +148,7 @@ static const char *key_of(struct sim *s, const char *scope, const char *id)
 static void check_source(struct sim *s, const struct exec *x, const struct place *p, const struct source *from)
 {
 	if (from->kind == SOURCE_NODE)
-		check(s, phase_of(x, key_of(s, p->scope, from->node->id)) == NODE(SUCCEEDED));
+		check(s, is_good(phase_of(x, key_of(s, p->scope, from->node->id))));
 	for (size_t i = 0; from->kind == SOURCE_LIST && i < from->n; i++)
 		check_source(s, x, p, &from->items[i]);
 }
@@ -153,7 +159,7 @@ static void check_upstream(struct sim *s, const struct exec *x, const struct pla
 	const struct plan_node *n = p->node;
 
 	for (size_t i = 0; n && i < n->n_after; i++)
-		check(s, phase_of(x, key_of(s, p->scope, n->after[i]->id)) == NODE(SUCCEEDED));
+		check(s, is_good(phase_of(x, key_of(s, p->scope, n->after[i]->id))));
 	for (size_t i = 0; n && i < n->n_in; i++)
 		check_source(s, x, p, &n->in[i]);
 }
@@ -212,10 +218,18 @@ static void check_node(struct sim *s, struct exec *x, const EventNodeExecutionEv
 	const char *key = key_of(s, p->scope, e->spec_node_id);
 	unsigned before = phase_of(x, key), phase = (unsigned)e->phase;
 
-	if (phase >= ARRAY_SIZE(NODE_BEFORE) || !(NODE_BEFORE[phase] & BIT(before)))
+	const struct left *left = left_of(x, p->dir);
+
+	if (is_settled(x, p->dir) && phase != NODE(RECOVERED) && phase != NODE(SKIPPED))
+		sim_fail(s, "node %s was done before, but runs again", p->dir);
+	check(s, phase != NODE(RECOVERED) || (left && left->done));
+	/* The task of a dynamic node was done. */
+	bool leaps = phase == NODE(RUNNING) && !before && left;
+	if (phase >= ARRAY_SIZE(NODE_BEFORE) || !((NODE_BEFORE[phase] & BIT(before)) || leaps))
 		sim_fail(s, "node %s goes from %s to %s", p->dir,
 			 enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)before),
 			 enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)phase));
+	left_note(s, x, p, e);
 	check(s, before || phase != NODE(SUCCEEDED) || strcmp(e->spec_node_id, "start-node") == 0);
 	if (before == NODE(QUEUED) && phase == NODE(SUCCEEDED) && !may_leap(p->node))
 		sim_fail(s, "node %s has not run, but succeeded", p->dir);
@@ -264,8 +278,8 @@ static void check_task(struct sim *s, struct exec *x, const EventTaskExecutionEv
 	check(s, phase < ARRAY_SIZE(TASK_BEFORE) && (TASK_BEFORE[phase] & BIT(before)));
 	if (!before && e->retry_attempt) {
 		unsigned last = phase_of(x, arena_printf(s->scratch, "task %s %u", node, e->retry_attempt - 1));
-		/* It succeeds and its workflow does not. */
-		check(s, task_is_over(last));
+		/* It succeeds and its workflow does not; or it did so in an execution that this one recovers. */
+		check(s, task_is_over(last) || (!last && x->recovers && e->retry_attempt == 1));
 	}
 	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) &&
 	    strcmp(e->metadata->plugin_identifier, "container") == 0)
@@ -365,7 +379,7 @@ void check_end(struct sim *s, struct exec *x)
 	check_all_over(s, x);
 	for (size_t i = 0; i < x->plan->nodes.n; i++) {
 		unsigned phase = phase_of(x, key_of(s, "", x->plan->nodes.at[i]->id));
-		check(s, !succeeded || phase == NODE(SUCCEEDED));
+		check(s, !succeeded || is_good(phase));
 		check(s, phase || !x->plan->fail_after || x->phase != FLOW(FAILED) || x->plan->timeout_us ||
 				 x->accept->accepted->unreadable);
 	}

@@ -64,6 +64,9 @@ static void check_earlier_attempt(struct sim *s, const struct action *action, co
 {
 	struct attempt_state *last = attempt_at(s, action->execution, action->node, action->attempt - 1);
 
+	/* It had succeeded in an execution that this one recovers. */
+	if (!last && action->attempt == 1 && left_of(exec_of(s, action->execution), place->dir))
+		return;
 	check(s, last && last->doing != RUNS);
 	check(s, action->attempt <= place->node->retries + 3);
 	if (place->node->kind == PLAN_TASK && !s->racing && !s->harsh)
@@ -208,7 +211,7 @@ static void launch_real(struct sim *s, struct exec *x, const struct action *acti
 	const char *dir = arena_printf(s->a, "%s/%u/child", place->dir, action->attempt);
 
 	check(s, strcmp(action->child->launch_plan->name, place->node->plan->name) == 0);
-	state->exec = exec_new(s, place->node->plan, dir, val_of(s->a, input), action->child->id.name);
+	state->exec = exec_new(s, place->node->plan, dir, val_of(s->a, input), action->child->id.name, NULL);
 	state->exec->parent = x;
 }
 
@@ -341,11 +344,24 @@ static void go_on_later(struct sim *s, struct exec *x)
 	post(s, s->now_us, go_on(s->a, x->id, 0), MAIL_INTERNAL);
 }
 
+/* Somebody recovers it. */
+static void recover_perhaps(struct sim *s, struct exec *x)
+{
+	bool over_well = x->phase == CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED;
+
+	if (x->parent || over_well || x->accept->accepted->unreadable || strlen(x->dir) > 2 || one_in(s, 2))
+		return;
+	seen->recoveries++;
+	exec_new(s, x->plan, arena_printf(s->a, "~%s", x->dir), x->input, NULL, x);
+}
+
 static void done(struct sim *s, struct exec *x)
 {
 	if (!x->done)
 		check_end(s, x);
 	check_nothing_runs(s, x);
+	if (!x->done)
+		recover_perhaps(s, x);
 	x->done = true;
 	engine_forget(s->engine, x->id);
 }
@@ -366,6 +382,7 @@ void act(struct sim *s, const struct action *action)
 	case ACTION_READ_VALUES: read_values(s, action); break;
 	case ACTION_LAUNCH: launch(s, x, action); break;
 	case ACTION_ABORT_CHILD: abort_child(s, x, action); break;
+	case ACTION_COMPILE_FUTURES: compile_futures(s, x, action); break;
 	case ACTION_CONTINUE: go_on_later(s, x); break;
 	case ACTION_DONE: done(s, x); break;
 	default: sim_fail(s, "an action that the simulator does not know: %d", action->kind);

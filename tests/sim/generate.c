@@ -322,6 +322,7 @@ struct plan *plan_random(struct sim *s, uint64_t chance, int depth, const char *
 
 struct plan *plan_of_dynamic(struct sim *s, const char *dir, int depth)
 {
+	dir = without_fortune(dir);
 	struct plan *p = map_get(s->dynamics, str_of(dir));
 	uint64_t chance = oracle(s, "dynamic", dir, 0);
 	size_t budget = 8;

@@ -106,10 +106,16 @@ static bool may_retry(const struct plan_node *n, uint32_t attempt, uint32_t syst
 	return attempt + 1 - system < (n->retries ? n->retries + 1 : 1);
 }
 
+/* Is it a matter of luck whether a node is done before its time is up? */
+static bool is_racing(const struct scope *c)
+{
+	return c->s->racing || c->x->starved;
+}
+
 /* Something that lasts too long for its node, or may. */
 static void lose_patience(const struct scope *c, const struct plan_node *n, struct outcome *o)
 {
-	if (n->timeout_us && (o->slow || c->s->racing))
+	if (n->timeout_us && (o->slow || is_racing(c)))
 		o->fail = o->timed_out = true;
 }
 
@@ -137,7 +143,7 @@ static void retry(struct attempts *t, uint32_t number, uint32_t system, uint32_t
 static void hang(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
 {
 	t->o.slow = true;
-	t->o.timed_out |= hangs > 0 || t->c->s->racing;
+	t->o.timed_out |= hangs > 0 || is_racing(t->c);
 	retry(t, number, system, hangs + 1, losses, false);
 }
 
@@ -164,8 +170,12 @@ static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32
 	/* It may get lost after a long while. */
 	if (losses > 0)
 		retry(t, number, system, hangs + hung, losses - 1, true);
-	if (s->racing && t->n->timeout_us)
+	if (is_racing(t->c) && t->n->timeout_us)
 		hang(t, number, system, hangs, losses);
+	if (number == 0 && t->n->kind == PLAN_DYNAMIC && is_half_done(t->c->x, t->dir)) {
+		dynamic(t, number, system, hangs, losses);
+		return;
+	}
 	switch (fate_of(s, t->n, t->dir, number)) {
 	case FATE_USER_ERROR: retry(t, number, system, hangs, losses, false); break;
 	case FATE_SYSTEM_ERROR: retry(t, number, system, hangs, losses, true); break;
@@ -270,7 +280,7 @@ static struct outcome run_patiently(struct scope *c, const struct plan_node *n, 
 
 	for (uint32_t k = 0; again && k <= (n->timeout_us ? n->retries : 0); k++) {
 		struct outcome o = run(c, n, arena_printf(c->s->a, "%s/%u", dir, k), in);
-		again = n->timeout_us && (o.slow || c->s->racing);
+		again = n->timeout_us && (o.slow || is_racing(c));
 		o.fail |= o.timed_out;
 		o.timed_out = false;
 		lose_patience(c, n, &o);
@@ -436,9 +446,12 @@ static struct outcome run_node(struct scope *c, const struct plan_node *n, const
 {
 	struct val in[2] = {0};
 	struct outcome o = {0};
+	bool left = !item_inputs && outcome_left(c->x, dir, &o);
+	bool settled = left && is_settled(c->x, dir);
+	struct outcome again = {0};
 	bool may_miss = false, misses = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+	for (size_t i = 0; !settled && i < ARRAY_SIZE(in); i++) {
 		if (i < n_item_inputs)
 			in[i] = item_inputs[i];
 		else if (i < n->n_in)
@@ -449,10 +462,11 @@ static struct outcome run_node(struct scope *c, const struct plan_node *n, const
 		may_miss |= in[i].may_miss;
 		in[i].may_miss = false;
 	}
-	if (!misses)
-		o = run_kind(c, n, dir, in, item_inputs ? n_item_inputs : n->n_in);
+	if (!misses && !settled)
+		again = run_kind(c, n, dir, in, item_inputs ? n_item_inputs : n->n_in);
+	outcome_either(&o, &again);
 	o.fail |= misses || may_miss;
-	o.fail |= c->s->bad_store;
+	o.fail |= c->s->bad_store && !settled;
 	o.skip = !item_inputs && may_be_skipped(c, n);
 	struct outcome *kept = arena_dup(c->s->a, &o, sizeof o);
 	map_put(c->done, (struct str){(const char *)&n, sizeof n}, kept);
@@ -516,5 +530,9 @@ void interpret(struct sim *s, struct exec *x)
 	struct scope none = {.s = s, .x = x};
 
 	x->allowed = run_plan(&none, x->plan, x->dir, x->input, true);
+	/* What hangs takes the places of others. */
+	x->starved = x->plan->max_parallelism && x->allowed.slow;
+	if (x->starved)
+		x->allowed = run_plan(&none, x->plan, x->dir, x->input, true);
 	x->allowed.fail |= x->allowed.timed_out;
 }

@@ -50,7 +50,7 @@ int64_t given_for(const struct sim *s, const char *dir, const char *inputs)
 {
 	auto_buf struct buf b = {0};
 
-	buf_printf(&b, "%s gets %s", dir, inputs);
+	buf_printf(&b, "%s gets %s", without_fortune(dir), inputs);
 	return (int64_t)(oracle(s, "gives", buf_text(&b), 0) % 1000);
 }
 

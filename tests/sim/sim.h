@@ -121,18 +121,27 @@ struct place {
 	const char *scope;            /* where the nodes are that it waits for */
 };
 
+/* What a node leaves to an execution that recovers its own. */
+struct left {
+	const char *node_id;
+	EventNodeExecutionEvent *event;
+	bool done;
+	bool untold; /* its outputs, if it has any: then it may run again */
+};
+
 struct exec {
 	int64_t id;
 	const char *name, *root, *dir; /* root: physical; dir: of the interpreter */
 	const struct plan *plan;
 	struct val input;
 	AlulaInput *accept;
-	struct exec *parent;
-	const char *parent_node;
+	struct exec *parent, *recovers;
+	struct map *left; /* dir of a node -> struct left */
 	struct outcome allowed;
 	struct map *results; /* dir of a node -> struct outcome; by the interpreter */
 	bool imprecise;      /* it does not know every node */
-	bool may_abort, aborted_early, aborted;
+	bool starved;        /* something may hang, and not everything may run at once */
+	bool may_abort;
 	int64_t seq;
 	struct map *phases; /* key -> phase + 1 */
 	struct map *places; /* unique id of a node -> struct place */
@@ -296,7 +305,8 @@ void world_run(struct sim *s);
 struct exec *exec_of(struct sim *s, int64_t id);
 struct exec *exec_named(struct sim *s, const char *name);
 /* `name` NULL: nobody launched it. */
-struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, struct val input, const char *name);
+struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, struct val input, const char *name,
+		      struct exec *recovers);
 void post(struct sim *s, int64_t at_us, AlulaInput *in, enum mail_kind kind);
 int64_t later(struct sim *s, int64_t seconds);
 
@@ -307,6 +317,19 @@ void engine_end(struct sim *s, struct engine *e);
 /* garbage.c */
 void suffer(struct sim *s, const struct exec *x);
 
+/* recover.c */
+void left_note(struct sim *s, struct exec *x, const struct place *p, const EventNodeExecutionEvent *e);
+void left_tell(struct sim *s, const struct exec *old, AlulaStartExecution *start);
+const struct left *left_of(const struct exec *x, const char *dir);
+/* False: it is not done yet. */
+bool outcome_left(const struct exec *x, const char *dir, struct outcome *ret);
+/* Its task was done, the workflow that it gave was not. */
+bool is_half_done(const struct exec *x, const char *dir);
+/* It was done, and must not run again. */
+bool is_settled(const struct exec *x, const char *dir);
+void compile_futures(struct sim *s, struct exec *x, const struct action *action);
+const char *without_fortune(const char *dir);
+
 /* checks.c */
 void check_record(struct sim *s, struct exec *x, const AlulaRecord *r);
 void check_end(struct sim *s, struct exec *x);
@@ -316,6 +339,6 @@ const struct place *place_named(struct exec *x, const char *unique_id);
 struct seen {
 	size_t nodes[N_PLAN_KINDS + 1][16]; /* by kind (the last: failure nodes) and phase */
 	size_t items[16], ends[3], exact;
-	size_t crashes, lost_records, fenced, starts, steps, executions, spoilt;
+	size_t crashes, lost_records, fenced, starts, steps, executions, spoilt, recoveries;
 };
 extern struct seen *seen;

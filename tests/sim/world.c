@@ -40,10 +40,13 @@ static AlulaInput *acceptance(struct sim *s, const struct exec *x)
 	start->closure_digest = (char *)x->plan->digest;
 	start->max_parallelism = x->plan->max_parallelism;
 	start->timeout_us = x->plan->timeout_us;
+	if (x->recovers)
+		left_tell(s, x->recovers, start);
 	return in;
 }
 
-struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, struct val input, const char *name)
+struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, struct val input, const char *name,
+		      struct exec *recovers)
 {
 	struct exec *x = arena_new_of(s->a, struct exec);
 
@@ -56,6 +59,8 @@ struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, s
 	x->results = map_new();
 	x->phases = map_new();
 	x->places = map_new();
+	x->left = map_new();
+	x->recovers = recovers;
 	vec_push(&s->execs, x);
 	interpret(s, x);
 	x->accept = acceptance(s, x);
@@ -401,7 +406,7 @@ void world_run(struct sim *s)
 
 	s->engine = engine_of_world(s);
 	s->follower = engine_of_world(s);
-	struct exec *x = exec_new(s, plan, "", (struct val){.kind = VAL_INT, .number = 3}, NULL);
+	struct exec *x = exec_new(s, plan, "", (struct val){.kind = VAL_INT, .number = 3}, NULL, NULL);
 	post_nonsense(s, x);
 	if (one_in(s, 6))
 		post_abort(s, x);
