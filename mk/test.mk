@@ -13,6 +13,7 @@ RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/ru
 export ASAN_OPTIONS  ?= detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS  ?= halt_on_error=0:second_deadlock_stack=1:suppressions=$(abspath tools/tsan.supp)
+export LSAN_OPTIONS  ?= print_suppressions=0:suppressions=$(abspath tools/lsan.supp)
 
 ## test: unit, simulator, integration and conformance tests; ends with "N passed, N failed"
 test: deps all
