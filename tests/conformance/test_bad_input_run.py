@@ -368,6 +368,20 @@ def test_a_task_that_makes_itself(runs, templates, tmp_path):
     runs.finish(fails(flows.crafted, {}, None, "nest deeper", kind=USER), execution)
 
 
+def test_a_launch_plan_that_launches_itself(runs, tmp_path):
+    """The graph of a task is the launch plan of the workflow that has the task."""
+    n = workflow_pb2.Node(id="a")
+    n.workflow_node.launchplan_ref.CopyFrom(identifier_pb2.Identifier(
+        resource_type=identifier_pb2.LAUNCH_PLAN, project="flytesnacks", domain="development", name="bad.crafted",
+        version=runs.version))
+    n.inputs.append(bind("directory", str(tmp_path)))
+    spec = dynamic_job_pb2.DynamicJobSpec(nodes=[n], outputs=[bind("o0", ("a", "o0"))])
+    execution = crafted(runs, write(tmp_path, futures=spec))
+    runs.finish(fails(flows.crafted, {}, None, "maxNesting", kind=USER, tree="""
+        n0 FAILED
+          a FAILED"""), execution)
+
+
 # Signals.
 
 def test_a_signal_for_an_execution_that_is_not_there(client):
