@@ -76,6 +76,14 @@ CASES = {
               dn0 SUCCEEDED
               dn1 SUCCEEDED
             n0-n1 SKIPPED"""),
+    "deep": case(flows.deep, {"n": 3}, {"o0": [3, 3]}, tree="""
+        n0 SUCCEEDED
+          n0 SUCCEEDED
+            dn0 SUCCEEDED
+            dn1 SUCCEEDED
+              dn1-dn0 SUCCEEDED
+              dn1-dn1 SKIPPED
+        n1 SUCCEEDED"""),
     # Its nodes' error is its own; what it gave nothing to never starts.
     "failing": fails(flows.failing, {"n": 2}, None, "exit code (9)", "for nothing", sync=True, tree="""
         n0 FAILED

@@ -64,6 +64,10 @@ CASES = {
         n0 FAILED
         n1 SUCCEEDED
         n2 SUCCEEDED"""),
+    # The last failure of the graph, by ids, is the execution's, not the last in time.
+    "two-failures": (flows.two_failures, (BROKEN,), None, """
+        n0 FAILED
+        n1 FAILED"""),
     "nobody-says": (flows.nobody_says, ("task execution timeout [1s] expired",), "works cleans", """
         fn0 SUCCEEDED
         n0 FAILED

@@ -40,11 +40,18 @@ CASES = {
     "not-half-even": fails(flows.half_even, {"xs": [2, 3, 5]}, "", "is odd"),
     "two-even": case(flows.two_even, {"xs": [4, 8]}, {"o0": [4, 8]}),
     "not-two-even": fails(flows.two_even, {"xs": [4, 7]}, "", "[1]: ", "7 is odd", sync=True),
+    # More than there are: it fails, and knows no reason.
+    "not-even-two": fails(flows.two_even, {"xs": [4]}, "ArrayNodeFailing", "Unknown reason", kind=UNKNOWN),
+    "two-of-none": fails(flows.two_even, {"xs": []}, "ArrayNodeFailing", "Unknown reason", kind=UNKNOWN),
+    "any-even": case(flows.any_even, {"xs": [3, 5]}, {"o0": [None, None]}),
+    "all-bound": case(flows.all_bound, {"n": 4}, {"o0": [8]}),
     "one-refused": fails(flows.one_refused, {"xs": [1, 2, 1]}, "", "[1]: ", "ValueError: 2 is refused"),
     "timed-out": case(flows.timed_out, {"xs": [1, 2]}, {"o0": [1, None]}),
     "plans": case(flows.plans, {"xs": [1, 2, 3]}, {"o0": [1, 2, 3], "o1": [1, 2, 3]}, sync=True, tree="""
         n0 SUCCEEDED
         n1 SUCCEEDED"""),
+    # Flyte's propeller looks for a task's outputs here, which a launch plan has not, and crashes.
+    "some-plans": case(flows.some_plans, {"xs": [1, 100]}, {"o0": [1, None]}),
     "plan-fails": fails(flows.plan_fails, {"xs": [1, 100, 2]}, "", "[1]: ", "[UserProvidedError] too large"),
     "nested-lists": case(flows.nested_lists, {"xss": [[1, 2], [], [3]]}, {"o0": [[1, 2], [], [3]]}),
     "inside": case(flows.in_branches, {"xs": [1, 2], "n": 1}, {"o0": [1, 2]}, sync=True, tree="""

@@ -191,23 +191,26 @@ void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum no
 	vec_push(&a->ended, item);
 }
 
+/* Too few can succeed any more. */
+static void give_up(struct fold *f, struct frame *frame)
+{
+	if (!frame->error)
+		frame_set_error(f, frame, error_new(f->a, UNKNOWN_ERROR, "ArrayNodeFailing", "Unknown reason"), false);
+	frame->array->over = true;
+	frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
+}
+
 static void after_item(struct fold *f, struct frame *frame)
 {
 	struct array *a = frame->array;
 
 	if (a->over)
 		return;
-	if (a->size - a->failed < min_successes(a)) {
-		a->over = true;
-		/* More successes were asked for than there are items. */
-		if (!frame->error)
-			frame_set_error(f, frame, error_new(f->a, UNKNOWN_ERROR, "ArrayNodeFailing", "Unknown reason"),
-					false);
-		frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
-	} else {
-		/* Its end comes when it is its turn: whoever ended the item still looks at it. */
+	/* Its end comes when it is its turn: whoever ended the item still looks at it. */
+	if (a->size - a->failed < min_successes(a))
+		give_up(f, frame);
+	else
 		more(f, frame->node);
-	}
 }
 
 void array_item_done(struct fold *f, struct frame *frame, uint32_t item, struct outputs *outputs)
@@ -278,7 +281,9 @@ static void start(struct fold *f, uint32_t i, const struct values *inputs, bool 
 	event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
 	tell_queued(f, frame);
 	node_timers(f, i);
-	if (size && shares_inputs(spec))
+	if (size < min_successes(frame->array))
+		give_up(f, frame);
+	else if (size && shares_inputs(spec))
 		store(f, i, path_inputs(f->a, node_dir(f, i)), &frame->array->inputs);
 	else
 		more(f, i);
@@ -320,7 +325,7 @@ static void read_done(struct fold *f, uint32_t i, const AlulaValuesRead *in)
 
 	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR && r->frame) {
 		frame_set_error(f, r->frame, in->error, false);
-		frame_stop(f, r->frame, "ArrayNodeFailing", THEN_FAIL);
+		give_up(f, r->frame);
 		return;
 	}
 	if (in->result_case == ALULA_VALUES_READ_RESULT_ERROR)
@@ -345,8 +350,7 @@ static void stored(struct fold *f, uint32_t i, const AlulaOutputsStored *in)
 
 	if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_ERROR) {
 		frame_set_error(f, frame, in->error, false);
-		frame->array->over = true;
-		frame_stop(f, frame, "ArrayNodeFailing", THEN_FAIL);
+		give_up(f, frame);
 	} else if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_OUTPUTS) {
 		r->storing = false;
 		f->changed = true;

@@ -129,6 +129,23 @@ def in_a_branch_in_a_workflow(n: int) -> List[int]:
     return in_a_branch(n=n)
 
 
+@dynamic
+def chooses_a_map(n: int) -> List[int]:
+    a = leaves.integer(v=n)
+    return conditional("map").if_(a > 1).then(array_node(sub_plan)(n=[n, n])).else_().then(inner(n=n))
+
+
+@workflow
+def around_it(n: int) -> List[int]:
+    return chooses_a_map(n=n)
+
+
+@workflow
+def deep(n: int) -> List[int]:
+    """A map in a branch in a dynamic task in a workflow in a workflow."""
+    return leaves.integers(v=around_it(n=n))
+
+
 # Gates.
 
 @dynamic

@@ -141,6 +141,15 @@ def patient(directory: str):
     a >> b
 
 
+breaks_late = note("breaks_late", "sleep 0.5; exit 5")
+
+
+@workflow(failure_policy=WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
+def two_failures(directory: str):
+    breaks_late(directory=directory)
+    breaks(directory=directory)
+
+
 @workflow(on_failure=waits)
 def cleans_forever(directory: str):
     breaks(directory=directory)

@@ -128,6 +128,16 @@ def two_even(xs: List[int]) -> List[int]:
 
 
 @workflow
+def any_even(xs: List[int]) -> List[Optional[int]]:
+    return array_node(odd_fails, min_success_ratio=0.0)(v=xs)
+
+
+@workflow
+def all_bound(n: int) -> List[int]:
+    return map_task(partial(add, a=n, b=n))()
+
+
+@workflow
 def two_at_a_time(directories: List[str]):
     array_node(timed, concurrency=2)(directory=directories)
 
@@ -173,6 +183,11 @@ def plans(xs: List[int]) -> Tuple[List[int], List[int]]:
 @workflow
 def plan_fails(xs: List[int]) -> List[int]:
     return array_node(item_plan, concurrency=1)(n=xs, k=xs)
+
+
+@workflow
+def some_plans(xs: List[int]) -> List[Optional[int]]:
+    return array_node(item_plan, min_success_ratio=0.5)(n=xs, k=xs)
 
 
 @workflow

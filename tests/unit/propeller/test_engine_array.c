@@ -161,6 +161,20 @@ static void test_min_successes(void **state)
 	assert_int_equal(y->collection->literals[2]->scalar->primitive->integer, 8);
 }
 
+/* More than there are: nothing starts, and nobody knows a reason. */
+static void test_more_successes_than_items(void **state)
+{
+	struct rig *r = *state;
+	CoreNode *n = map(r, "python-task");
+
+	n->array_node->success_criteria_case = CORE_ARRAY_NODE_SUCCESS_CRITERIA_MIN_SUCCESSES;
+	n->array_node->min_successes = 3;
+	const char *text = feed(r, accepted_with(r, int_list(r->a, 2)));
+	assert_non_null(strstr(text, "N n0 FAILED {UNKNOWN ArrayNodeFailing: Unknown reason}"));
+	assert_non_null(strstr(text, "W FAILED {UNKNOWN ArrayNodeFailing: Unknown reason}"));
+	assert_null(find_action(&r->step, ACTION_START_ATTEMPT, ITEM0));
+}
+
 static void test_abort(void **state)
 {
 	struct rig *r = *state;
@@ -291,9 +305,18 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_echo_items),    TEST(test_tasks),    TEST(test_parallelism), TEST(test_retries_and_failure),
-		TEST(test_min_successes), TEST(test_abort),    TEST(test_single_file), TEST(test_bound_and_odd_inputs),
-		TEST(test_no_items),      TEST(test_children), TEST(test_many),
+		TEST(test_echo_items),
+		TEST(test_tasks),
+		TEST(test_parallelism),
+		TEST(test_retries_and_failure),
+		TEST(test_min_successes),
+		TEST(test_more_successes_than_items),
+		TEST(test_abort),
+		TEST(test_single_file),
+		TEST(test_bound_and_odd_inputs),
+		TEST(test_no_items),
+		TEST(test_children),
+		TEST(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
