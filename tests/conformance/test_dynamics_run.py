@@ -5,8 +5,9 @@ import dynamics as flows
 import pytest
 from flyteidl.admin.node_execution_pb2 import GetDynamicNodeWorkflowRequest
 
+from flyte_client import phase
 from stack import wait_for
-from suite import USER, case, fails, node_executions, runs_fixture
+from suite import USER, case, fails, node_executions, phase_of, runs_fixture, tree_of
 
 runs = runs_fixture(flows)
 
@@ -113,6 +114,20 @@ def test_gates_inside(client, runs):
     client.remote.approve("dynamic-ok", execution.id.name)
     client.remote.set_input("dynamic-word", execution.id.name, "so")
     runs.finish(case(flows.gates_inside, outputs={"o0": 3, "o1": "so"}), execution)
+
+
+def test_abort_reaches_all_that_it_made(client, runs):
+    execution = runs.start(flows.waiting, {})
+    id = execution.id.to_flyte_idl()
+    running = "n0 DYNAMIC_RUNNING\n  dn0 RUNNING\n  dn1 RUNNING\n    dn0 RUNNING\n    dn1 SUCCEEDED\n  dn2 RUNNING"
+    wait_for(lambda: tree_of(client, id) == running, 60)
+    [child] = [n.closure.workflow_node_metadata.executionId.name for n in node_executions(client, id, "n0")
+               if n.closure.workflow_node_metadata.executionId.name]
+    client.remote.terminate(execution, "enough")
+    assert phase_of(runs.wait(execution)) == "ABORTED"
+    over = running.replace("DYNAMIC_RUNNING", "ABORTED").replace("RUNNING", "ABORTED")
+    wait_for(lambda: tree_of(client, id) == over, 30)
+    wait_for(lambda: phase(client.remote.fetch_execution(name=child)) == "ABORTED", 30)
 
 
 def test_its_workflow_can_be_read(client, runs):

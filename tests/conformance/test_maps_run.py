@@ -6,8 +6,10 @@ import referenced
 from flyteidl.admin.task_execution_pb2 import TaskExecutionListRequest
 from flyteidl.core.execution_pb2 import TaskExecution
 from flytekit.core.options import Options
+from flytekit.models.core.execution import WorkflowExecutionPhase
 
-from suite import UNKNOWN, USER, case, fails, node_executions, register_all, runs_fixture
+from stack import wait_for
+from suite import UNKNOWN, USER, case, fails, node_executions, phase_of, register_all, runs_fixture
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,30 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_map(runs, name):
     runs.check(CASES, name)
+
+
+def children(client, execution):
+    """Phases of what the items launched, by their input."""
+    found = {}
+    for e in client.remote.recent_executions(limit=100):
+        if e.spec.metadata.parent_node_execution and e.spec.metadata.parent_node_execution.execution_id == execution.id:
+            inputs = client.remote.client.get_execution_data(e.id).full_inputs.literals
+            found[inputs["n"].scalar.primitive.integer] = WorkflowExecutionPhase.enum_to_string(e.closure.phase)
+    return found
+
+
+def test_abort_reaches_children_of_items(client, runs):
+    execution = runs.start(flows.waiting_plans, {"xs": [1, 2, 3]})
+    wait_for(lambda: children(client, execution) == {1: "RUNNING", 2: "RUNNING", 3: "RUNNING"}, 60)
+    client.remote.terminate(execution, "enough")
+    assert phase_of(runs.wait(execution)) == "ABORTED"
+    wait_for(lambda: children(client, execution) == {1: "ABORTED", 2: "ABORTED", 3: "ABORTED"}, 30)
+
+
+def test_a_child_that_fails_ends_the_others(client, runs):
+    execution = runs.start(flows.waiting_plans, {"xs": [1, 0, 2]})
+    runs.finish(fails(flows.waiting_plans, {}, "", "[1]: ", "exit code (7)", tree="n0 FAILED"), execution)
+    wait_for(lambda: children(client, execution) == {1: "ABORTED", 0: "FAILED", 2: "ABORTED"}, 30)
 
 
 def most_at_once(path):

@@ -189,6 +189,30 @@ def failing_once(n: int) -> int:
     return fails_with_retries(n=n)
 
 
+wait_long = leaves.shell("dynamics.wait_long", "sleep 600")
+
+
+@workflow
+def waits() -> int:
+    wait_long()
+    return leaves.integer(v=1)
+
+
+waiting_plan = LaunchPlan.get_or_create(waits, "dynamics.waiting_plan")
+
+
+@dynamic
+def waits_in_many_ways():
+    waiting_plan()
+    waits()
+    wait_long()
+
+
+@workflow
+def waiting():
+    waits_in_many_ways()
+
+
 @dynamic
 def fails_itself(n: int) -> int:
     if n > 0:

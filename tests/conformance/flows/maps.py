@@ -2,7 +2,7 @@
 from functools import partial
 from typing import List, Optional, Tuple
 
-from flytekit import LaunchPlan, conditional, dynamic, map_task, reference_task, task, workflow
+from flytekit import LaunchPlan, conditional, dynamic, kwtypes, map_task, reference_task, task, workflow
 from flytekit.core.array_node import array_node
 
 import leaves
@@ -193,6 +193,23 @@ def some_plans(xs: List[int]) -> List[Optional[int]]:
 @workflow
 def nested_lists(xss: List[List[int]]) -> List[List[int]]:
     return array_node(list_plan)(xs=xss)
+
+
+wait_long = leaves.shell("maps.wait_long", "test {{.inputs.n}} = 0 && exit 7; sleep 600", inputs=kwtypes(n=int))
+
+
+@workflow
+def waiting_item(n: int) -> int:
+    wait_long(n=n)
+    return leaves.integer(v=n)
+
+
+waiting_plan = LaunchPlan.get_or_create(waiting_item, "maps.waiting_plan")
+
+
+@workflow
+def waiting_plans(xs: List[int]) -> List[int]:
+    return array_node(waiting_plan)(n=xs)
 
 
 # In others.
