@@ -33,6 +33,7 @@ enum shape {
 	NESTED,   /* a sub-workflow that is a CHAIN */
 	DYNAMIC,  /* a process that gives a FAN: a copy of a file made ready, in the working directory */
 	CHILDREN, /* n launch plan nodes, of a workflow of one echo node */
+	CACHED,   /* n cached echo nodes: every run but the first finds them all */
 };
 
 enum { NAME_BYTES = 64 };

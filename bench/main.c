@@ -32,6 +32,11 @@ static double children(const char *at, int n, int runs)
 	return run_one(at, CHILDREN, n, runs);
 }
 
+static double cached(const char *at, int n, int runs)
+{
+	return run_one(at, CACHED, n, runs);
+}
+
 static double get(const char *at, int seconds, int unused)
 {
 	(void)unused;
@@ -48,6 +53,7 @@ static const struct bench_case {
 	{"nested", "ADMIN", "NODES", "RUNS", nested},
 	{"dynamic", "ADMIN", "NODES", "RUNS", dynamic},
 	{"children", "ADMIN", "CHILDREN", "RUNS", children},
+	{"cached", "ADMIN", "NODES", "RUNS", cached},
 	{"register", "ADMIN", "NODES", "RUNS", run_register},
 	{"many", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_many},
 	{"get", "ADMIN", "SECONDS", "0", get},

@@ -15,7 +15,12 @@
 #define X       "{\"variables\":{\"x\":{\"type\":{\"simple\":\"INTEGER\"}}}}"
 #define LIST    "{\"variables\":{\"x\":{\"type\":{\"collectionType\":{\"simple\":\"INTEGER\"}}}}}"
 #define RUNTIME "\"metadata\":{\"runtime\":{\"version\":\"1\",\"type\":\"FLYTE_SDK\"}}"
-#define ECHO    "{\"id\":" ID ",\"type\":\"echo\"," RUNTIME ",\"interface\":{\"inputs\":" X ",\"outputs\":" X "}}"
+#define KEPT                                                                                                           \
+	"\"metadata\":{\"discoverable\":true,\"discoveryVersion\":\"1\",\"runtime\":{\"version\":\"1\",\"type\":"      \
+	"\"FLYTE_SDK\"}}"
+#define TEMPLATE(metadata)                                                                                             \
+	"{\"id\":" ID ",\"type\":\"echo\"," metadata ",\"interface\":{\"inputs\":" X ",\"outputs\":" X "}}"
+#define ECHO TEMPLATE(RUNTIME)
 /* A process that gives what was made ready for it. */
 #define MAKER                                                                                                           \
 	"{\"id\":" ID ",\"type\":\"container\"," RUNTIME ",\"interface\":{\"inputs\":" X                                \
@@ -23,7 +28,7 @@
 	"\"args\":[\"%s\",\"{{.outputPrefix}}\"]}}"
 #define NODE      "%s{\"id\":\"%c%d\","
 #define FROM      "\"inputs\":[{\"var\":\"x\",\"binding\":{\"promise\":{\"nodeId\":\"%s\",\"var\":\"x\"}}}],"
-#define CONSTANT  "\"inputs\":[{\"var\":\"x\",\"binding\":{\"scalar\":{\"primitive\":{\"integer\":\"7\"}}}}],"
+#define CONSTANT  "\"inputs\":[{\"var\":\"x\",\"binding\":{\"scalar\":{\"primitive\":{\"integer\":\"%d\"}}}}],"
 #define CALL      "\"taskNode\":{\"referenceId\":" ID "}"
 #define SEPARATOR (i ? "," : "")
 
@@ -89,7 +94,14 @@ static void add_children(struct buf *b, const char *name, int n)
 static void add_futures(struct buf *b, const char *name, int n)
 {
 	for (int i = 0; i < n; i++)
-		buf_printf(b, NODE CONSTANT CALL "}", SEPARATOR, 'n', i, "TASK", name, "-echo");
+		buf_printf(b, NODE CONSTANT CALL "}", SEPARATOR, 'n', i, 7, "TASK", name, "-echo");
+}
+
+/* Each with an input of its own, so that each is kept by itself. */
+static void add_cached(struct buf *b, const char *name, int n)
+{
+	for (int i = 0; i < n; i++)
+		buf_printf(b, NODE CONSTANT CALL "}", SEPARATOR, 'n', i, i, "TASK", name, "-echo");
 }
 
 /* ---- what they need beside themselves ---- */
@@ -161,16 +173,18 @@ static const struct maker {
 	[NESTED] = {X, add_nested, NULL, add_inner},
 	[DYNAMIC] = {X, add_dynamic, prepare_futures, NULL},
 	[CHILDREN] = {X, add_children, prepare_child, NULL},
+	[CACHED] = {X, add_cached, NULL, NULL},
 };
 
 double register_workflow(struct rpc_channel *c, enum shape shape, int n, char ret_name[NAME_BYTES])
 {
-	static const char *const NAMES[] = {"chain", "fan", "map", "nested", "dynamic", "children"};
+	static const char *const NAMES[] = {"chain", "fan", "map", "nested", "dynamic", "children", "cached"};
 	const struct maker *m = &MAKERS[shape];
 	auto_buf struct buf b = {0};
 
 	snprintf(ret_name, NAME_BYTES, "bench-%s-%d-%08x", NAMES[shape], n, (unsigned)random_u64());
-	buf_printf(&b, "{\"template\":" ECHO "}", "TASK", ret_name, "-echo");
+	buf_printf(&b, shape == CACHED ? "{\"template\":" TEMPLATE(KEPT) "}" : "{\"template\":" ECHO "}", "TASK",
+		   ret_name, "-echo");
 	create(c, "CreateTask", "TASK", ret_name, "-echo", buf_text(&b));
 	if (m->prepare)
 		m->prepare(c, ret_name, n);

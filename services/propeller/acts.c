@@ -1,6 +1,7 @@
 #include "acts.h"
 
 #include "base/base.h"
+#include "cacher.h"
 #include "flyte/shard.h"
 #include "futures.h"
 #include "launcher.h"
@@ -17,6 +18,7 @@ struct acts {
 	struct plugins *plugins;
 	struct rpc_channel *admin;
 	struct launcher *launcher;
+	struct cacher *cacher;
 	struct timers *timers;
 };
 
@@ -171,6 +173,10 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	case ACTION_COMPILE_FUTURES:
 		recovery_compile(&a->host, id, action->start, action->uri, (size_t)a->p->config->max_output_bytes);
 		break;
+	case ACTION_CACHE_LOOKUP:
+	case ACTION_CACHE_PUT:
+	case ACTION_CACHE_HOLD:
+	case ACTION_CACHE_RELEASE: cacher_act(a->cacher, action); break;
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		plugins_finalise(a->plugins, action->execution);
@@ -235,6 +241,9 @@ enum code acts_open(struct acts *a, struct err *err)
 		rpc_channel_new(&(struct rpc_channel_options){.target = a->p->config->admin_endpoint, .name = "admin"});
 	a->host.futures = futures_new(a->p->store, a->admin, a->p->loop);
 	a->launcher = launcher_new(&a->host, a->admin, (size_t)a->p->config->max_output_bytes);
+	enum code c = cacher_new(a->p, &a->host, &a->cacher, err);
+	if (c)
+		return c;
 	return plugins_open(&a->host, a->p->config, a->p->executors, &a->plugins, err);
 }
 
@@ -251,6 +260,7 @@ void acts_free(struct acts *a)
 	/* First whoever calls back. */
 	futures_free(a->host.futures);
 	launcher_free(a->launcher);
+	cacher_free(a->cacher);
 	acts_close(a);
 	if (a->admin)
 		rpc_channel_free(a->admin);

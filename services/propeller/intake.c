@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "cacher.h"
 #include "core.h"
 #include "flyte/shard.h"
 #include "known.h"
@@ -102,6 +103,7 @@ static void take_start(struct intake *in, struct item *item, AlulaCommand *comma
 	struct err err;
 
 	accepted->command = command;
+	accepted->caching = cacher_is_on(in->p->config);
 	if (complete_start(in, command->start, item->arena, &err) != OK)
 		accepted->unreadable = unreadable(item->arena, &err);
 	item->in->input_case = ALULA_INPUT_INPUT_ACCEPTED;

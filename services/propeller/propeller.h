@@ -63,6 +63,11 @@ struct propeller_config {
 	const char *admin_endpoint;
 	bool platform_insecure;
 	struct secrets_source secrets;
+	/* catalog-cache.* */
+	const char *catalog_type, *catalog_endpoint;
+	bool catalog_insecure;
+	int64_t catalog_max_age_us;
+	int64_t reeval_us; /* heartbeats of reservations */
 };
 
 struct core;

@@ -40,10 +40,7 @@ void array_free(struct engine *e, struct array *a)
 	void *n;
 
 	while (u64map_next(a->nodes, &it, NULL, &n)) {
-		struct run *r = ((struct node *)n)->run;
-		if (r)
-			e->bytes -= sizeof *r + r->started_len;
-		free(r);
+		node_run_free(e, ((struct node *)n)->run);
 		free(n);
 	}
 	for (uint32_t i = 0; a->given && i < a->size; i++)

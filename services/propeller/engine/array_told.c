@@ -37,6 +37,14 @@ void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventT
 	f->changed = true;
 }
 
+void array_note_cache(struct frame *frame, CoreCatalogCacheStatus status)
+{
+	const struct array *a = frame->array;
+
+	if (a->n_notes)
+		a->notes[a->n_notes - 1]->cache_status = status;
+}
+
 /* What was added to the items' events after they were noted. */
 static void complete_notes(struct fold *f, struct array *a)
 {

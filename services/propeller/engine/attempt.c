@@ -118,6 +118,18 @@ static const char *deck_so_far(struct fold *f, uint32_t i)
 	return makes && wf_node(f, i)->task->leaf == LEAF_EXECUTOR ? path_deck(f->a, node_output_dir(f, i)) : "";
 }
 
+static void tell_running(struct fold *f, uint32_t i)
+{
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
+
+	event->deck_uri = (char *)deck_so_far(f, i);
+	if (!f->x->caching || !wf_node(f, i)->cache)
+		return;
+	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
+	event->task_node_metadata = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
+	cache_tell(f, i, event->task_node_metadata, NULL);
+}
+
 static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 {
 	struct node *n = node_at(f, i);
@@ -134,7 +146,7 @@ static void start(struct fold *f, uint32_t i, int64_t sleep_us)
 	else
 		attempt_add_reason(f, attempt_event(f, i, CORE_TASK_EXECUTION_PHASE_QUEUED), "task submitted");
 	if (n->attempt == 0)
-		event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING)->deck_uri = (char *)deck_so_far(f, i);
+		tell_running(f, i);
 	if (inside)
 		node_timers(f, i);
 	else
@@ -166,14 +178,24 @@ static void attempt_read(struct fold *f, uint32_t i, const AlulaValuesRead *in)
 		node_fail_at_once(f, i, SYSTEM_ERROR, "BadTaskSpecification", NO_DURATION);
 }
 
+/* It may have told so, and run, while it waited for the cache. */
+static void queue(struct fold *f, uint32_t i, const struct values *inputs)
+{
+	struct run *r = node_at(f, i)->run;
+
+	if (!r || !r->queued)
+		leaf_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
+	r = r ? r : node_run(f, i);
+	r->cache = CACHE_BEGUN;
+}
+
 static void start_first(struct fold *f, uint32_t i, const struct resolving *resolved, const struct values *inputs)
 {
 	const struct task *task = wf_node(f, i)->task;
 	int64_t sleep_us = 0;
 
 	if (must_read(f, i, inputs)) {
-		leaf_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
-		node_run(f, i);
+		queue(f, i, inputs);
 		node_read(f, i, inputs, READ_WHOLE);
 		return;
 	}
@@ -185,8 +207,7 @@ static void start_first(struct fold *f, uint32_t i, const struct resolving *reso
 		leaf_instant(f, i, resolved, inputs);
 		return;
 	}
-	leaf_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
-	node_run(f, i);
+	queue(f, i, inputs);
 	start(f, i, MIN(sleep_us, INT64_MAX / 4));
 }
 
@@ -199,17 +220,23 @@ static void attempt_first(struct fold *f, uint32_t i)
 		node_fail_at_once(f, i, SYSTEM_ERROR, "BindingResolutionFailure", r.error);
 	else if (wf_node(f, i)->task->misfit)
 		node_fail_at_once(f, i, SYSTEM_ERROR, "UnsupportedTaskType", wf_node(f, i)->task->misfit);
-	else
+	else if (!cache_begin(f, i))
 		start_first(f, i, &r, &inputs);
 }
 
 static void start_again(struct fold *f, uint32_t i)
 {
 	struct resolving r = resolving_of(f, i);
+	bool sleeps = wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP, first = node_at(f, i)->run->cache == CACHE_MISSED;
 	struct values inputs;
 	int64_t sleep_us = 0;
+	bool resolved = (sleeps || first) && resolve_inputs(&r, wf_node(f, i), &inputs);
 
-	if (wf_node(f, i)->task->leaf == LEAF_CORE_SLEEP && resolve_inputs(&r, wf_node(f, i), &inputs)) {
+	if (first && resolved) {
+		start_first(f, i, &r, &inputs);
+		return;
+	}
+	if (sleeps && resolved) {
 		if (must_read(f, i, &inputs)) {
 			node_read(f, i, &inputs, READ_WHOLE);
 			return;
@@ -225,9 +252,9 @@ struct node *attempt_running(const struct fold *f, uint32_t i, uint32_t attempt)
 {
 	struct node *n = node_running(f, i);
 
-	return n && n->attempt == attempt && wf_node(f, i)->kind == KIND_TASK && !n->run->dynamic && !n->run->waiting
-		       ? n
-		       : NULL;
+	if (!n || n->attempt != attempt || wf_node(f, i)->kind != KIND_TASK || n->run->dynamic || n->run->waiting)
+		return NULL;
+	return cache_has_node(n->run) ? NULL : n;
 }
 
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in)
@@ -290,18 +317,20 @@ static char *deck_at_end(struct fold *f, const AlulaAttemptFinished *in)
 }
 
 static void complete_event(struct fold *f, const AlulaAttemptFinished *in, const char *checkpoint,
-			   EventNodeExecutionEvent *event)
+			   EventNodeExecutionEvent *event, const AlulaCachePut *put)
 {
 	EventTaskNodeMetadata *m = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
 
 	m->checkpoint_uri = (char *)checkpoint;
+	if (put)
+		cache_tell(f, in->node, m, put);
 	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 	event->task_node_metadata = m;
 	event->deck_uri = deck_at_end(f, in);
 	node_set_inputs_uri(f, in->node, event);
 }
 
-static void succeeded(struct fold *f, const AlulaAttemptFinished *in)
+void attempt_succeeded(struct fold *f, const AlulaAttemptFinished *in, const AlulaCachePut *put)
 {
 	struct node *n = node_at(f, in->node);
 	const AlulaAttemptOutputs *o = in->outputs;
@@ -309,8 +338,10 @@ static void succeeded(struct fold *f, const AlulaAttemptFinished *in)
 	EventTaskExecutionEvent *t = attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 
 	add_logs(f, n->run, in, t);
+	if (put && frame_of(f, in->node)->array)
+		array_note_cache(frame_of(f, in->node), put->status);
 	EventNodeExecutionEvent *event = event_node(f, in->node, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
-	complete_event(f, in, checkpoint, event);
+	complete_event(f, in, checkpoint, event, put);
 	if (*o->uri) {
 		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
 		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
@@ -342,7 +373,7 @@ static void failed(struct fold *f, const AlulaAttemptFinished *in)
 	else
 		event = node_fail(f, in->node, error, false);
 	if (event)
-		complete_event(f, in, checkpoint, event);
+		complete_event(f, in, checkpoint, event, NULL);
 }
 
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
@@ -355,7 +386,8 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 		recovering_compiled(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS) {
 		make_up_for_start(f, n->run, in);
-		succeeded(f, in);
+		if (!cache_keep(f, in, NULL))
+			attempt_succeeded(f, in, NULL);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
 		make_up_for_start(f, n->run, in);
 		failed(f, in);
@@ -372,14 +404,17 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 static void attempt_abort(struct fold *f, uint32_t i, const char *reason)
 {
 	const struct run *r = node_at(f, i)->run;
+	bool executor = wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
+	/* Of an attempt that is over, but for its outputs' way into the cache, people know that it runs. */
+	bool known = !cache_has_node(r) || (r->cache == CACHE_PUTTING && executor);
 
-	if (r->dynamic || r->waiting || r->reading || r->recovering)
+	if (r->dynamic || r->waiting || r->reading || r->recovering || !known)
 		return;
 	EventTaskExecutionEvent *t = attempt_event(f, i, CORE_TASK_EXECUTION_PHASE_ABORTED);
 	t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	t->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "Task Aborted", "%s", reason);
 	add_logs(f, node_at(f, i)->run, NULL, t);
-	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR)
+	if (executor)
 		action_new(f, ACTION_ABORT_ATTEMPT, i);
 }
 
@@ -403,6 +438,8 @@ static void attempt_pending(struct fold *f, uint32_t i)
 		node_read(f, i, &inputs, READ_WHOLE);
 	if (executor && attempt > 0)
 		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = attempt - 1;
+	if (cache_pending(f, i))
+		return;
 	if (executor && !r->dynamic && !r->waiting)
 		attempt_action(f, i);
 	node_timers(f, i);

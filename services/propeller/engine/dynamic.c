@@ -55,13 +55,48 @@ void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, c
 	tell(f, i, in, deck_uri);
 }
 
-void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs)
+static void succeed(struct fold *f, uint32_t i, const AlulaAttemptOutputs *given, struct outputs *outputs,
+		    const AlulaCachePut *put)
 {
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
 	node_set_inputs_uri(f, i, event);
-	node_copy_result(event, end);
+	if (*given->uri) {
+		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
+		event->output_uri = given->uri;
+	} else if (given->literals) {
+		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+		event->output_data = given->literals;
+	}
+	if (put) {
+		event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
+		event->task_node_metadata = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
+		cache_tell(f, i, event->task_node_metadata, put);
+	}
 	node_succeed(f, i, event, outputs);
+}
+
+void dynamic_succeeded(struct fold *f, const AlulaAttemptFinished *in, struct outputs *outputs,
+		       const AlulaCachePut *put)
+{
+	succeed(f, in->node, in->outputs, outputs, put);
+}
+
+void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs)
+{
+	AlulaAttemptFinished in = ALULA_ATTEMPT_FINISHED_INIT;
+	AlulaAttemptOutputs given = ALULA_ATTEMPT_OUTPUTS_INIT;
+
+	in.node = i;
+	in.attempt = node_at(f, i)->attempt;
+	in.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS;
+	in.outputs = &given;
+	if (end->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI)
+		given.uri = end->output_uri;
+	else if (end->output_result_case == EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA)
+		given.literals = end->output_data;
+	if (!cache_keep(f, &in, outputs))
+		succeed(f, i, &given, outputs, NULL);
 }
 
 /* A failure of its nodes is final; if one timed out, the task may run again. */

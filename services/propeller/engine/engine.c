@@ -154,6 +154,16 @@ static void on_update(struct fold *f, const AlulaInput *in)
 	attempt_update(f, in->attempt_update);
 }
 
+static void on_cache_answered(struct fold *f, const AlulaInput *in)
+{
+	cache_answered(f, in->cache_answered);
+}
+
+static void on_cache_put(struct fold *f, const AlulaInput *in)
+{
+	cache_put_done(f, in->cache_put);
+}
+
 static void on_go_on(struct fold *f, const AlulaInput *in)
 {
 	(void)in;
@@ -173,6 +183,8 @@ static void (*const HANDLERS[])(struct fold *f, const AlulaInput *in) = {
 	[ALULA_INPUT_INPUT_VALUES_READ] = on_read,
 	[ALULA_INPUT_INPUT_ATTEMPT_RESOURCE] = on_resource,
 	[ALULA_INPUT_INPUT_ATTEMPT_UPDATE] = on_update,
+	[ALULA_INPUT_INPUT_CACHE_ANSWERED] = on_cache_answered,
+	[ALULA_INPUT_INPUT_CACHE_PUT] = on_cache_put,
 };
 
 /* ---- a step ---- */

@@ -69,6 +69,10 @@ enum action_kind {
 	ACTION_ABORT_CHILD,     /* abort the execution `child`, if it is there; no answer needed */
 	ACTION_COMPILE_FUTURES, /* compile the dynamic workflow at `uri` as if `start` had given it, which has not run;
 				   then feed AttemptFinished: its workflow or an error. Again after a restart */
+	ACTION_CACHE_LOOKUP,    /* feed CacheAnswered */
+	ACTION_CACHE_PUT,       /* then feed CachePut, whether it worked or not */
+	ACTION_CACHE_HOLD,      /* after a restart: the node has the reservation still */
+	ACTION_CACHE_RELEASE,   /* neither wait for nor keep the reservation any more; no answer needed */
 	ACTION_WATCH_ATTEMPT,   /* what was made for the attempt is in the journal: follow how it does. Not after a
 				   restart: START_ATTEMPT has it then */
 	ACTION_CONTINUE,        /* feed Continue, at once */
@@ -120,6 +124,22 @@ enum read_how {
 	READ_EXTENTS,
 };
 
+/* What is asked of the cache. Lives like an attempt. */
+struct cache_ask {
+	const CoreTaskTemplate *task;
+	const char *version;
+	bool serialize; /* what is not there is made by one node at a time */
+	bool overwrite; /* PUT: replace what is there */
+	const char *owner;
+	const CoreTaskExecutionIdentifier *source; /* PUT: who made it */
+	const struct value_ref *inputs;
+	size_t n_inputs;
+	const struct value_ref *outputs; /* PUT */
+	size_t n_outputs;
+	const char *outputs_uri; /* LOOKUP: where outputs that are found go */
+	bool keeps_inline;       /* they go there only if they are large */
+};
+
 struct action {
 	enum action_kind kind;
 	int64_t execution;
@@ -134,6 +154,7 @@ struct action {
 	const struct attempt *start;
 	const struct attempt_resource *resource; /* ABORT_ATTEMPT: what is to be removed, if any is known */
 	const struct child *child;
+	const struct cache_ask *cache;
 	struct action *next;
 };
 

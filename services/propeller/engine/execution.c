@@ -142,6 +142,7 @@ void execution_accept(struct fold *f, const AlulaAccepted *in, bool aborted)
 	struct execution *x = f->x;
 
 	x->command = keep_command(x, in->command);
+	x->caching = in->caching;
 	f->record->id = x->command->id;
 	if (!aborted)
 		x->closure = in->unreadable ? NULL : closure_of(f->e, in->command->start);
@@ -267,7 +268,7 @@ static void begin_one(struct fold *f)
 		return;
 	const struct node *n = node_at(f, i);
 	bool feeding = n->run && n->run->feeding;
-	if (!was_held && node_kind(f, i)->limited && !feeding && !n->skip && is_full(x))
+	if (!was_held && node_kind(f, i)->limited && !feeding && !n->skip && is_full(x) && !cache_goes_first(f, i))
 		vec_push(&x->held, i);
 	else
 		node_begin(f, i);

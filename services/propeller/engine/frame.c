@@ -59,11 +59,8 @@ void frame_free(struct engine *e, struct frame *frame)
 	if (frame->array)
 		array_free(e, frame->array);
 	for (uint32_t i = 0; frame->wf && i < frame->n; i++) {
-		struct run *r = frame->nodes[i].run;
 		outputs_drop(e, frame->nodes[i].outputs);
-		if (r)
-			e->bytes -= sizeof *r + r->started_len;
-		free(r);
+		node_run_free(e, frame->nodes[i].run);
 	}
 	e->bytes -= frame->bytes;
 	arena_free(frame->error_arena);

@@ -32,7 +32,7 @@ static struct outputs *echo(struct fold *f, uint32_t i, const struct resolving *
 		return NULL;
 	if (in->literal)
 		*ret_map = literal_map_of(f->a, &in->literal, &task->out, 1);
-	if (wf_node(f, i)->n_users == 0)
+	if (wf_node(f, i)->n_users == 0 && !wf_node(f, i)->cache)
 		return NULL;
 	return outputs_alias(f->e, in, r->source, r->composed || inputs->n > 1, task->out);
 }
@@ -50,21 +50,39 @@ void leaf_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event,
 
 void leaf_instant(struct fold *f, uint32_t i, const struct resolving *r, const struct values *inputs)
 {
+	AlulaAttemptFinished finished = ALULA_ATTEMPT_FINISHED_INIT;
 	CoreLiteralMap *in = values_inline(f->a, inputs), *out = NULL;
-	EventNodeExecutionEvent *queued = event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED);
-	EventTaskExecutionEvent *task = event_task(f, i, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
-	struct outputs *outputs = NULL;
+	const struct run *run = node_at(f, i)->run;
+	bool echoes = wf_node(f, i)->task->leaf == LEAF_ECHO;
 
+	if (!run || !run->queued)
+		leaf_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
+	struct outputs *outputs = echoes ? echo(f, i, r, inputs, &out) : NULL;
+	finished.node = i;
+	finished.attempt = node_at(f, i)->attempt;
+	if (echoes && cache_keep(f, &finished, outputs))
+		return;
+	EventTaskExecutionEvent *task = event_task(f, i, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 	if (in) {
-		queued->input_value_case = EVENT_NODE_EXECUTION_EVENT_INPUT_VALUE_INPUT_DATA;
-		queued->input_data = in;
 		task->input_value_case = EVENT_TASK_EXECUTION_EVENT_INPUT_VALUE_INPUT_DATA;
 		task->input_data = in;
 	}
-	if (wf_node(f, i)->task->leaf == LEAF_ECHO)
-		outputs = echo(f, i, r, inputs, &out);
 	EventNodeExecutionEvent *last = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 	set_values(task, last, out);
+	node_succeed(f, i, last, outputs);
+}
+
+void leaf_succeeded(struct fold *f, uint32_t i, struct outputs *outputs, const AlulaCachePut *put)
+{
+	struct values values = {outputs ? outputs->at : NULL, outputs ? outputs->n : 0};
+	EventTaskExecutionEvent *task = event_task(f, i, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+
+	if (frame_of(f, i)->array)
+		array_note_cache(frame_of(f, i), put->status);
+	EventNodeExecutionEvent *last = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
+	set_values(task, last, values.n ? values_inline(f->a, &values) : NULL);
+	last->task_node_metadata = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);
+	cache_tell(f, i, last->task_node_metadata, put);
 	node_succeed(f, i, last, outputs);
 }
 

@@ -86,14 +86,28 @@ void node_uncount(struct fold *f, struct run *r)
 	r->counted = false;
 }
 
-void node_drop_run(struct fold *f, struct node *n)
+void node_run_free(struct engine *e, struct run *r)
 {
+	if (!r)
+		return;
+	if (r->kept) {
+		e->bytes -= sizeof *r->kept + r->kept->len;
+		outputs_drop(e, r->kept->outputs);
+		free(r->kept);
+	}
+	e->bytes -= sizeof *r + r->started_len;
+	free(r);
+}
+
+void node_drop_run(struct fold *f, uint32_t i)
+{
+	struct node *n = node_at(f, i);
+
 	if (!n->run)
 		return;
+	cache_end(f, i);
 	node_uncount(f, n->run);
-	f->e->bytes -= sizeof *n->run + n->run->started_len;
-	free(n->run);
-	n->run = NULL;
+	node_run_free(f->e, take(n->run));
 }
 
 struct node *node_running(const struct fold *f, uint32_t i)
@@ -205,7 +219,7 @@ static void end(struct fold *f, uint32_t i, enum node_phase phase)
 	struct frame *frame = frame_of(f, i);
 	struct node *n = &frame->nodes[i - frame->first];
 
-	node_drop_run(f, n);
+	node_drop_run(f, i);
 	n->phase = (uint8_t)phase;
 	if (frame->wf->nodes[i - frame->first].kind == KIND_BRANCH)
 		pass_over_cases(f, i);
@@ -236,7 +250,7 @@ void node_succeed(struct fold *f, uint32_t i, const EventNodeExecutionEvent *eve
 	uint32_t parent = parent_of(f, i);
 
 	if (frame->array) {
-		node_drop_run(f, n);
+		node_drop_run(f, i);
 		n->phase = NODE_SUCCEEDED;
 		array_item_done(f, frame, i - frame->first, outputs);
 		return;
@@ -286,7 +300,7 @@ EventNodeExecutionEvent *node_fail(struct fold *f, uint32_t i, const CoreExecuti
 	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
 	event->error = (CoreExecutionError *)error;
 	if (frame->array) {
-		node_drop_run(f, node_at(f, i));
+		node_drop_run(f, i);
 		node_at(f, i)->phase = timed_out ? NODE_TIMED_OUT : NODE_FAILED;
 		array_item_failed(f, frame, i - frame->first, error, timed_out);
 		return event;
@@ -309,6 +323,14 @@ void node_fail_at_once(struct fold *f, uint32_t i, CoreExecutionErrorErrorKind k
 	node_set_inputs_uri(f, i, node_fail(f, i, error_new(f->a, kind, code, "%s", text), false));
 }
 
+static void tell_abort(struct fold *f, uint32_t i, const char *reason)
+{
+	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_ABORTED);
+
+	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
+	event->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "NodeAborted", "%s", reason);
+}
+
 void node_abort(struct fold *f, uint32_t i, const char *reason)
 {
 	struct node *n = node_at(f, i);
@@ -317,10 +339,10 @@ void node_abort(struct fold *f, uint32_t i, const char *reason)
 		return;
 	if (n->run && node_kind(f, i)->abort)
 		node_kind(f, i)->abort(f, i, reason);
-	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_ABORTED);
-	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_ERROR;
-	event->error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_UNKNOWN, "NodeAborted", "%s", reason);
-	node_drop_run(f, n);
+	if (!n->run || !cache_is_silent(n->run))
+		tell_abort(f, i, reason);
+	node_drop_run(f, i);
+	f->changed = true;
 	n->phase = NODE_ABORTED;
 	if (frame_of(f, i)->array)
 		array_item_over(f, frame_of(f, i), i - frame_of(f, i)->first, NODE_ABORTED);

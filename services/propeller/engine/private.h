@@ -38,6 +38,23 @@ enum node_phase {
 	NODE_ABORTED,
 };
 
+/* Where a node stands with the cache. */
+enum run_cache {
+	CACHE_NOT_ASKED,
+	CACHE_LOOKING, /* asked; nothing is told yet */
+	CACHE_WAITING, /* asked; somebody else has the reservation, and the node is told to be queued */
+	CACHE_MISSED,  /* its first attempt may begin */
+	CACHE_BEGUN,
+	CACHE_PUTTING, /* what it gives is being put; its end waits for that */
+};
+
+/* How a node ended, while its outputs are put into the cache. */
+struct kept {
+	struct outputs *outputs; /* of a leaf or a dynamic workflow */
+	size_t len;
+	uint8_t packed[]; /* AlulaAttemptFinished */
+};
+
 /* What a node has only while it runs. */
 struct run {
 	int64_t dispatched_us;
@@ -55,6 +72,11 @@ struct run {
 	bool recovering;    /* an earlier execution's dynamic workflow is being compiled */
 	uint8_t told_phase; /* of its task execution, by an AttemptUpdate: a CoreTaskExecutionPhase */
 	uint32_t told_version;
+	bool queued;       /* the node is told to be so already */
+	bool reserved;     /* in the cache, for this node */
+	bool cache_failed; /* the cache could not be asked */
+	uint8_t cache;     /* enum run_cache */
+	struct kept *kept;
 	size_t started_len;
 	uint8_t started_packed[]; /* its AttemptStarted: the logs */
 };
@@ -179,6 +201,7 @@ struct execution {
 	bool done;
 	bool going_on;          /* a Continue is on its way */
 	bool aborted;           /* the end is by abort, not by failure */
+	bool caching;           /* the cache is asked */
 	int64_t due_us, now_us; /* now: time never goes back */
 	size_t bytes;
 };
@@ -212,7 +235,7 @@ struct fold {
 	int64_t now_us;
 	PbTimestamp *now;
 	bool changed;
-	size_t n_notes; /* of items of arrays: as good as events */
+	size_t n_notes; /* of items of arrays, questions to the cache: as good as events */
 };
 
 struct resolving;
@@ -297,7 +320,8 @@ bool frame_begin(struct fold *f, uint32_t i, struct workflow *wf, const struct v
 void node_begin(struct fold *f, uint32_t i);
 /* The node's run, as long as it has none. */
 struct run *node_run(struct fold *f, uint32_t i);
-void node_drop_run(struct fold *f, struct node *n);
+void node_drop_run(struct fold *f, uint32_t i);
+void node_run_free(struct engine *e, struct run *r);
 /* No longer one of those that max_parallelism counts. */
 void node_uncount(struct fold *f, struct run *r);
 /* `event` is its last event, complete; takes `outputs`. */
@@ -338,6 +362,8 @@ struct node *array_node(const struct array *a, uint32_t item);
 /* Begin one item more. */
 void array_feed(struct fold *f, uint32_t i);
 void array_note(struct fold *f, struct frame *frame, uint32_t item, const EventTaskExecutionEvent *t);
+/* Of what was noted last. */
+void array_note_cache(struct frame *frame, CoreCatalogCacheStatus status);
 void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum node_phase phase);
 /* Takes `outputs`. */
 void array_item_done(struct fold *f, struct frame *frame, uint32_t item, struct outputs *outputs);
@@ -376,12 +402,37 @@ void launch_started(struct fold *f, const AlulaChildStarted *in);
 void launch_finished(struct fold *f, const AlulaChildFinished *in);
 void launch_abort_orphan(struct fold *f, const struct orphan *o);
 
+/* cache.c: what comes before a task's first attempt and after its success */
+/* The cache is asked first: the node begins, or ends, when it has answered. */
+bool cache_begin(struct fold *f, uint32_t i);
+/* Does it have to wait for its turn? Not for asking the cache. */
+bool cache_goes_first(const struct fold *f, uint32_t i);
+void cache_answered(struct fold *f, const AlulaCacheAnswered *in);
+/* What the node gives goes into the cache first. Takes `outputs`, and keeps a copy of `in`; false if it takes nothing:
+ * the node is not cached. */
+bool cache_keep(struct fold *f, const AlulaAttemptFinished *in, struct outputs *outputs);
+void cache_put_done(struct fold *f, const AlulaCachePut *in);
+/* The node asked the cache and does nothing else. */
+bool cache_has_node(const struct run *r);
+/* Nobody was told of the node yet. */
+bool cache_is_silent(const struct run *r);
+/* The actions that its state calls for; false if there are others. */
+bool cache_pending(struct fold *f, uint32_t i);
+/* The node is over. */
+void cache_end(struct fold *f, uint32_t i);
+/* What its event says of the cache. */
+void cache_tell(struct fold *f, uint32_t i, EventTaskNodeMetadata *m, const AlulaCachePut *put);
+
 /* dynamic.c: tasks that give workflows */
 void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, char *deck_uri);
 void dynamic_done(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
 void dynamic_failed(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
+void dynamic_succeeded(struct fold *f, const AlulaAttemptFinished *in, struct outputs *outputs,
+		       const AlulaCachePut *put);
 
 /* retry.c: attempts and timers of every kind of node */
+/* Its next attempt, or its first one after it waited for the cache; at once or when it is its turn. */
+void node_try_again(struct fold *f, uint32_t i);
 /* Its last event if it failed, NULL if it tries again. */
 EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const CoreExecutionError *error, bool system);
 int64_t node_attempt_timeout(const struct fold *f, uint32_t i);
@@ -396,6 +447,8 @@ void node_timer(struct fold *f, const AlulaTimerFired *in);
 /* attempt.c */
 void attempt_started(struct fold *f, const AlulaAttemptStarted *in);
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in);
+/* It succeeded, and `put` says what the cache made of that; NULL: it was not asked. */
+void attempt_succeeded(struct fold *f, const AlulaAttemptFinished *in, const AlulaCachePut *put);
 bool attempt_interruptible(const struct fold *f, uint32_t i);
 /* The node whose attempt this is about, if it is the one that runs; else NULL. */
 struct node *attempt_running(const struct fold *f, uint32_t i, uint32_t attempt);
@@ -449,6 +502,8 @@ bool condition_holds(const CoreBooleanExpression *e, const struct values *inputs
 void leaf_instant(struct fold *f, uint32_t i, const struct resolving *r, const struct values *inputs);
 /* The inputs themselves, or where their file lies. */
 void leaf_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs);
+/* Its values have been put into the cache. Takes `outputs`. */
+void leaf_succeeded(struct fold *f, uint32_t i, struct outputs *outputs, const AlulaCachePut *put);
 /* How long core-sleep sleeps; false when its input does not tell. */
 bool leaf_sleep_us(const struct values *inputs, int64_t *ret);
 void leaf_done_sleeping(struct fold *f, uint32_t i);

@@ -26,7 +26,7 @@ static bool eligible(const struct fold *f, uint32_t i, bool system, uint32_t *re
 }
 
 /* What had given up its place has to wait for another one. */
-static void try_again(struct fold *f, uint32_t i)
+void node_try_again(struct fold *f, uint32_t i)
 {
 	struct run *r = node_at(f, i)->run;
 
@@ -56,7 +56,7 @@ EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const Co
 		n->run->dynamic = false;
 		n->attempt++;
 		f->changed = true;
-		try_again(f, i);
+		node_try_again(f, i);
 		return NULL;
 	}
 	return node_fail(f, i,

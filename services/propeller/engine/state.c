@@ -35,6 +35,11 @@ static void add_run(struct buf *b, const struct run *r)
 		   r->told, r->counted, r->dynamic, r->waiting, r->storing, r->reading, r->feeding, r->recovering,
 		   r->taken, r->frame ? r->frame->first + 1 : 0, r->told_phase, r->told_version);
 	buf_add(b, r->started_packed, r->started_len);
+	buf_printf(b, " cache %d%d%d%d ", r->cache, r->queued, r->reserved, r->cache_failed);
+	if (r->kept)
+		buf_add(b, r->kept->packed, r->kept->len);
+	if (r->kept && r->kept->outputs)
+		add_values(b, r->kept->outputs->at, r->kept->outputs->n);
 }
 
 static void add_node(struct buf *b, const struct node *n)
@@ -89,8 +94,9 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 
 	if (!x)
 		return STR("");
-	buf_printf(&b, "%lld %lld %d %d %d %u %u %lld %lld ", (long long)x->id, (long long)x->seq, x->done, x->going_on,
-		   x->aborted, x->next_node, x->running, (long long)x->due_us, (long long)x->now_us);
+	buf_printf(&b, "%lld %lld %d %d %d%d %u %u %lld %lld ", (long long)x->id, (long long)x->seq, x->done,
+		   x->going_on, x->aborted, x->caching, x->next_node, x->running, (long long)x->due_us,
+		   (long long)x->now_us);
 	add_message(&b, x->command);
 	add_queue(&b, x->ready.at + x->ready_head, x->ready.n - x->ready_head);
 	add_queue(&b, x->held.at + x->held_head, x->held.n - x->held_head);

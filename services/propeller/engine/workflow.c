@@ -201,6 +201,27 @@ static const struct task *overridden(struct workflow *w, const struct task *task
 	return t;
 }
 
+/* What the node says of the cache comes before what its task says. */
+static void fill_cache(struct building *b, uint32_t i)
+{
+	static const CoreNodeMetadata NOTHING = CORE_NODE_METADATA_INIT;
+	static const CoreTaskMetadata NOT_CACHED = CORE_TASK_METADATA_INIT;
+	struct wf_node *wn = &b->w->nodes[i];
+	const CoreNodeMetadata *m = b->nodes[i]->metadata ? b->nodes[i]->metadata : &NOTHING;
+	const CoreTaskMetadata *t = wn->task->template->metadata ? wn->task->template->metadata : &NOT_CACHED;
+	bool said = m->cacheable_value_case == CORE_NODE_METADATA_CACHEABLE_VALUE_CACHEABLE;
+	bool versioned = m->cache_version_value_case == CORE_NODE_METADATA_CACHE_VERSION_VALUE_CACHE_VERSION;
+	bool ordered =
+		m->cache_serializable_value_case == CORE_NODE_METADATA_CACHE_SERIALIZABLE_VALUE_CACHE_SERIALIZABLE;
+
+	if (!(said ? m->cacheable : t->discoverable))
+		return;
+	struct wf_cache *c = arena_new_of(b->w->arena, struct wf_cache);
+	c->version = arena_strdup(b->w->arena, versioned ? m->cache_version : t->discovery_version);
+	c->serialize = ordered ? m->cache_serializable : t->cache_serializable;
+	wn->cache = c;
+}
+
 static void fill_task(struct building *b, uint32_t i)
 {
 	const CoreTaskNode *n = b->nodes[i]->task_node;
@@ -214,6 +235,8 @@ static void fill_task(struct building *b, uint32_t i)
 			    wn->id);
 	else
 		fill_from_task(wn);
+	if (wn->task)
+		fill_cache(b, i);
 }
 
 static void fill_branch(struct building *b, uint32_t i)

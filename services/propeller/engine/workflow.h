@@ -70,12 +70,19 @@ struct wf_branch {
 	const char *error; /* of a branch that ends in .fail(), or NULL */
 };
 
+/* A task whose outputs are kept for the next one with the same inputs. */
+struct wf_cache {
+	const char *version;
+	bool serialize;
+};
+
 struct wf_node {
 	const char *id, *name;
 	CoreNodeExecutionIdentifier event_id; /* its node_id is the unique id in the top workflow */
 	enum node_kind kind;
-	uint32_t parent;         /* the branch node that may take it, or NO_NODE */
-	const struct task *task; /* of a KIND_TASK, else NULL */
+	uint32_t parent;              /* the branch node that may take it, or NO_NODE */
+	const struct task *task;      /* of a KIND_TASK, else NULL */
+	const struct wf_cache *cache; /* NULL: not cached */
 	union {
 		const struct wf_branch *branch;
 		struct workflow *workflow; /* of a KIND_SUBWORKFLOW */

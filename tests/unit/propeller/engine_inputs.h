@@ -284,3 +284,67 @@ static inline AlulaInput *go_on(struct arena *a, int64_t execution, int64_t time
 	in->go_on = pb_new(a, ALULA_CONTINUE_DESC);
 	return in;
 }
+
+static inline AlulaInput *cache_answered(struct arena *a, int64_t execution, uint32_t node, uint32_t attempt)
+{
+	AlulaInput *in = input_new(a, execution, T0);
+
+	in->input_case = ALULA_INPUT_INPUT_CACHE_ANSWERED;
+	in->cache_answered = pb_new(a, ALULA_CACHE_ANSWERED_DESC);
+	in->cache_answered->node = node;
+	in->cache_answered->attempt = attempt;
+	return in;
+}
+
+static inline AlulaInput *cache_waiting(struct arena *a, int64_t execution, uint32_t node, uint32_t attempt)
+{
+	AlulaInput *in = cache_answered(a, execution, node, attempt);
+
+	in->cache_answered->answer_case = ALULA_CACHE_ANSWERED_ANSWER_WAITING;
+	in->cache_answered->waiting = pb_new(a, ALULA_CACHE_WAITING_DESC);
+	return in;
+}
+
+static inline AlulaInput *cache_missed(struct arena *a, int64_t execution, uint32_t node, uint32_t attempt,
+				       bool reserved, const char *failure)
+{
+	AlulaInput *in = cache_answered(a, execution, node, attempt);
+
+	in->cache_answered->answer_case = ALULA_CACHE_ANSWERED_ANSWER_MISS;
+	in->cache_answered->miss = pb_new(a, ALULA_CACHE_MISS_DESC);
+	in->cache_answered->miss->reserved = reserved;
+	in->cache_answered->miss->failure = arena_strdup(a, failure);
+	return in;
+}
+
+/* `literals` NULL: they lie in the store only. */
+static inline AlulaInput *cache_hit(struct arena *a, int64_t execution, uint32_t node, uint32_t attempt,
+				    CoreLiteralMap *literals, const char *uri)
+{
+	AlulaInput *in = cache_answered(a, execution, node, attempt);
+	AlulaCacheHit *hit = pb_new(a, ALULA_CACHE_HIT_DESC);
+
+	in->cache_answered->answer_case = ALULA_CACHE_ANSWERED_ANSWER_HIT;
+	in->cache_answered->hit = hit;
+	hit->outputs = pb_new(a, ALULA_ATTEMPT_OUTPUTS_DESC);
+	hit->outputs->literals = literals;
+	hit->outputs->uri = arena_strdup(a, uri);
+	hit->key = pb_new(a, CORE_CATALOG_METADATA_DESC);
+	hit->key->dataset_id = identifier(a, CORE_RESOURCE_TYPE_DATASET, "flyte_task-t");
+	return in;
+}
+
+static inline AlulaInput *cache_put(struct arena *a, int64_t execution, uint32_t node, uint32_t attempt,
+				    CoreCatalogCacheStatus status)
+{
+	AlulaInput *in = input_new(a, execution, T0);
+
+	in->input_case = ALULA_INPUT_INPUT_CACHE_PUT;
+	in->cache_put = pb_new(a, ALULA_CACHE_PUT_DESC);
+	in->cache_put->node = node;
+	in->cache_put->attempt = attempt;
+	in->cache_put->status = status;
+	in->cache_put->key = pb_new(a, CORE_CATALOG_METADATA_DESC);
+	in->cache_put->key->dataset_id = identifier(a, CORE_RESOURCE_TYPE_DATASET, "flyte_task-t");
+	return in;
+}
