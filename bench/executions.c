@@ -129,8 +129,8 @@ static void check_dynamic(struct rpc_channel *c, const char *name, int n)
 /* The API must show all n as succeeded. */
 static void check_shown(struct rpc_channel *c, const char *name, enum shape shape, int n)
 {
-	static const char *const PARENTS[] = {
-		[CHAIN] = "", [FAN] = "", [MAP] = "", [NESTED] = "s0", [DYNAMIC] = "d0", [CHILDREN] = ""};
+	static const char *const PARENTS[] = {[CHAIN] = "",     [FAN] = "",      [MAP] = "",   [NESTED] = "s0",
+					      [DYNAMIC] = "d0", [CHILDREN] = "", [CACHED] = ""};
 
 	check_found(name, shape == MAP ? count_items(c, name) : count_nodes(c, name, PARENTS[shape]), n);
 	if (shape == DYNAMIC)
