@@ -61,14 +61,14 @@ static struct job *job_new(struct cacher *c, const struct action *action)
 	return j;
 }
 
-void job_free(struct job *j)
+void cache_job_free(struct job *j)
 {
 	if (map_get(j->c->jobs, str_of(j->place)) == j)
 		map_remove(j->c->jobs, str_of(j->place));
 	arena_free(j->arena);
 }
 
-void job_post(struct job *j, void (*then)(struct job *j))
+void cache_job_post(struct job *j, void (*then)(struct job *j))
 {
 	struct cacher *c = j->c;
 
@@ -81,18 +81,18 @@ void job_post(struct job *j, void (*then)(struct job *j))
 	pthread_mutex_unlock(&c->lock);
 }
 
-void job_feed(struct job *j, AlulaInput *in)
+void cache_job_feed(struct job *j, AlulaInput *in)
 {
 	in->execution = j->execution;
 	j->c->host->feed(j->c->host->arg, in);
 }
 
-void job_result(struct job *j, enum code code, const struct err *err, void (*then)(struct job *j))
+void cache_job_result(struct job *j, enum code code, const struct err *err, void (*then)(struct job *j))
 {
 	j->code = code;
 	if (code)
 		j->err = *err;
-	job_post(j, then);
+	cache_job_post(j, then);
 }
 
 /* ---- calls ---- */
@@ -136,10 +136,10 @@ static void on_answer(void *arg, enum code code, const void *answer, const struc
 	struct call *call = arg;
 
 	call->job->answer = answer ? pb_clone(answer, call->job->arena) : NULL;
-	job_result(call->job, code, err, answered);
+	cache_job_result(call->job, code, err, answered);
 }
 
-void job_call(struct job *j, enum catalog_call kind, const void *item, void (*then)(struct job *j))
+void cache_job_call(struct job *j, enum catalog_call kind, const void *item, void (*then)(struct job *j))
 {
 	struct call *call = arena_new_of(j->arena, struct call);
 
@@ -148,13 +148,13 @@ void job_call(struct job *j, enum catalog_call kind, const void *item, void (*th
 	j->answer = NULL;
 	if (is_down(j->c)) {
 		j->code = err_set(&j->err, UNAVAILABLE, "datacatalog could not be reached a moment ago");
-		job_post(j, then);
+		cache_job_post(j, then);
 	} else {
 		catalog_ask(j->c->catalog, kind, item, on_answer, call);
 	}
 }
 
-AlulaCatalogReserve *job_reservation(struct job *j)
+AlulaCatalogReserve *cache_job_reservation(struct job *j)
 {
 	AlulaCatalogReserve *r = pb_new(j->arena, ALULA_CATALOG_RESERVE_DESC);
 
@@ -182,10 +182,10 @@ static void released(struct job *j)
 		(*other)->due_us = 0;
 		c->next_sweep_us = 0;
 	}
-	job_free(j);
+	cache_job_free(j);
 }
 
-void job_release(struct job *j)
+void cache_job_release(struct job *j)
 {
 	struct arena *a = arena_new(1024);
 	struct job *r = arena_new_of(a, struct job);
@@ -196,12 +196,12 @@ void job_release(struct job *j)
 	r->place = "";
 	r->key = pb_clone(j->key, a);
 	r->owner = arena_strdup(a, j->owner);
-	job_call(r, CATALOG_RELEASE, job_reservation(r), released);
+	cache_job_call(r, CATALOG_RELEASE, cache_job_reservation(r), released);
 }
 
 /* ---- those that wait for a time ---- */
 
-void job_park(struct job *j, int64_t delay_us)
+void cache_job_park(struct job *j, int64_t delay_us)
 {
 	struct cacher *c = j->c;
 
@@ -214,8 +214,8 @@ void job_park(struct job *j, int64_t delay_us)
 static void drop(struct job *j)
 {
 	if (j->serialize && j->key)
-		job_release(j);
-	job_free(j);
+		cache_job_release(j);
+	cache_job_free(j);
 }
 
 /* An execution that moved to another propeller is that one's. */
@@ -241,7 +241,7 @@ static void sweep(struct cacher *c)
 		else if (is_ours(j))
 			lookup_due(j);
 		else
-			job_free(j);
+			cache_job_free(j);
 	}
 	c->next_sweep_us = next == INT64_MAX ? next : MAX(next, now + SWEEP_US);
 }
@@ -301,7 +301,7 @@ static void on_inputs(void *arg, enum code code, struct str literals, const stru
 	struct job *j = arg;
 
 	j->data = code ? STR("") : (struct str){arena_dup(j->arena, literals.ptr, literals.len), literals.len};
-	job_result(j, code, err, with_inputs);
+	cache_job_result(j, code, err, with_inputs);
 }
 
 static void release(struct job *j)
@@ -312,7 +312,7 @@ static void release(struct job *j)
 		other->abandoned = true;
 	if (other && other->is_parked)
 		j->c->next_sweep_us = 0;
-	job_free(j);
+	cache_job_free(j);
 }
 
 static void begin(struct job *j)
@@ -337,7 +337,7 @@ static void begin(struct job *j)
 
 void cacher_act(struct cacher *c, const struct action *action)
 {
-	job_post(job_new(c, action), begin);
+	cache_job_post(job_new(c, action), begin);
 }
 
 /* ---- the thread ---- */
@@ -464,10 +464,10 @@ void cacher_free(struct cacher *c)
 	catalog_free(c->catalog);
 	for (struct job *j = c->first, *next; j; j = next) {
 		next = j->next;
-		job_free(j);
+		cache_job_free(j);
 	}
 	vec_each (struct job **, j, &c->parked)
-		job_free(*j);
+		cache_job_free(*j);
 	vec_free(&c->parked);
 	map_free(c->jobs);
 	pthread_mutex_destroy(&c->lock);

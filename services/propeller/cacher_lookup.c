@@ -13,7 +13,7 @@ static void answer(struct job *j, AlulaCacheAnswered *answered)
 	answered->attempt = j->attempt;
 	in.input_case = ALULA_INPUT_INPUT_CACHE_ANSWERED;
 	in.cache_answered = answered;
-	job_feed(j, &in);
+	cache_job_feed(j, &in);
 }
 
 static void answer_miss(struct job *j, const char *failure)
@@ -28,9 +28,9 @@ static void answer_miss(struct job *j, const char *failure)
 	answer(j, &answered);
 	j->held = j->reserved;
 	if (j->held)
-		job_park(j, j->c->p->config->reeval_us);
+		cache_job_park(j, j->c->p->config->reeval_us);
 	else
-		job_free(j);
+		cache_job_free(j);
 }
 
 void lookup_failed(struct job *j)
@@ -39,7 +39,7 @@ void lookup_failed(struct job *j)
 	size_t held;
 
 	if (j->kind == ACTION_CACHE_HOLD) {
-		job_free(j);
+		cache_job_free(j);
 		return;
 	}
 	metric_add(j->c->failures, 1);
@@ -64,7 +64,7 @@ static void answer_hit(struct job *j, bool written)
 	pb_unpack_own(DATACATALOG_METADATA_DESC, dataset, j->arena, (void **)&of_dataset, NULL);
 	pb_unpack_own(DATACATALOG_METADATA_DESC, artifact, j->arena, (void **)&of_artifact, NULL);
 	catalog_source(of_dataset, of_artifact, j->task->id, j->arena, &source, NULL);
-	hit.key = job_catalog_metadata(j, j->entry->artifact_id, source);
+	hit.key = cache_job_catalog_metadata(j, j->entry->artifact_id, source);
 	hit.outputs = &outputs;
 	outputs.size_bytes = (int64_t)j->data.len;
 	if (j->data.len <= (size_t)j->c->p->config->inline_bytes)
@@ -76,8 +76,8 @@ static void answer_hit(struct job *j, bool written)
 	answer(j, &answered);
 	metric_add(j->c->hits, 1);
 	if (j->reserved)
-		job_release(j);
-	job_free(j);
+		cache_job_release(j);
+	cache_job_free(j);
 }
 
 static void written(struct job *j)
@@ -90,7 +90,7 @@ static void written(struct job *j)
 
 static void on_written(void *arg, enum code code, const struct err *err)
 {
-	job_result(arg, code, err, written);
+	cache_job_result(arg, code, err, written);
 }
 
 static void found_all(struct job *j)
@@ -130,7 +130,7 @@ static void on_value(void *arg, enum code code, char *data, size_t len, const st
 
 	j->data = code ? STR("") : (struct str){arena_dup(j->arena, data, len), len};
 	free(data);
-	job_result(j, code, err, value_read);
+	cache_job_result(j, code, err, value_read);
 }
 
 static void next_value(struct job *j)
@@ -224,7 +224,7 @@ static void reserved(struct job *j)
 		if (!j->waiting)
 			tell_waiting(j);
 		j->pause_us = MIN(j->pause_us ? j->pause_us * 2 : FIRST_PAUSE_US, longest);
-		job_park(j, j->pause_us);
+		cache_job_park(j, j->pause_us);
 	}
 }
 
@@ -232,7 +232,7 @@ static void not_found(struct job *j)
 {
 	metric_add(j->c->misses, 1);
 	if (j->serialize && !j->reserved)
-		job_call(j, CATALOG_RESERVE, job_reservation(j), reserved);
+		cache_job_call(j, CATALOG_RESERVE, cache_job_reservation(j), reserved);
 	else
 		answer_miss(j, "");
 }
@@ -257,7 +257,7 @@ static void looked(struct job *j)
 
 static void look(struct job *j)
 {
-	job_call(j, CATALOG_GET, j->key, looked);
+	cache_job_call(j, CATALOG_GET, j->key, looked);
 }
 
 /* ---- reservations that we have ---- */
@@ -265,13 +265,13 @@ static void look(struct job *j)
 /* That somebody else has it now changes nothing: the task runs. */
 static void extended(struct job *j)
 {
-	job_park(j, j->c->p->config->reeval_us);
+	cache_job_park(j, j->c->p->config->reeval_us);
 }
 
 void lookup_due(struct job *j)
 {
 	if (j->held)
-		job_call(j, CATALOG_RESERVE, job_reservation(j), extended);
+		cache_job_call(j, CATALOG_RESERVE, cache_job_reservation(j), extended);
 	else
 		look(j);
 }
@@ -280,7 +280,7 @@ void lookup_begin(struct job *j)
 {
 	if (!j->c->catalog) {
 		if (j->kind == ACTION_CACHE_HOLD)
-			job_free(j);
+			cache_job_free(j);
 		else
 			answer_miss(j, "");
 		return;

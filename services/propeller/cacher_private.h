@@ -71,20 +71,21 @@ struct job {
 /* ---- cacher.c ---- */
 
 /* Go on with `then` on the cacher's thread. From any thread. */
-void job_post(struct job *j, void (*then)(struct job *j));
-void job_free(struct job *j);
+void cache_job_post(struct job *j, void (*then)(struct job *j));
+void cache_job_free(struct job *j);
 /* Ask datacatalog; `then` finds code, err and answer. */
-void job_call(struct job *j, enum catalog_call call, const void *item, void (*then)(struct job *j));
+void cache_job_call(struct job *j, enum catalog_call call, const void *item, void (*then)(struct job *j));
 /* Keep what a call gave, and go on. From any thread. */
-void job_result(struct job *j, enum code code, const struct err *err, void (*then)(struct job *j));
+void cache_job_result(struct job *j, enum code code, const struct err *err, void (*then)(struct job *j));
 /* Feed an input about its node. */
-void job_feed(struct job *j, AlulaInput *in);
+void cache_job_feed(struct job *j, AlulaInput *in);
 /* It goes on with lookup_due at its time. */
-void job_park(struct job *j, int64_t delay_us);
+void cache_job_park(struct job *j, int64_t delay_us);
 /* The reservation is given back, and those here that wait for it look at once; no answer is waited for. */
-void job_release(struct job *j);
-AlulaCatalogReserve *job_reservation(struct job *j);
-CoreCatalogMetadata *job_catalog_metadata(struct job *j, const char *artifact, CoreTaskExecutionIdentifier *source);
+void cache_job_release(struct job *j);
+AlulaCatalogReserve *cache_job_reservation(struct job *j);
+CoreCatalogMetadata *cache_job_catalog_metadata(struct job *j, const char *artifact,
+						CoreTaskExecutionIdentifier *source);
 
 /* ---- cacher_lookup.c ---- */
 

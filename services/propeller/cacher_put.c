@@ -1,7 +1,8 @@
 /* Putting what a task gave. */
 #include "cacher_private.h"
 
-CoreCatalogMetadata *job_catalog_metadata(struct job *j, const char *artifact, CoreTaskExecutionIdentifier *source)
+CoreCatalogMetadata *cache_job_catalog_metadata(struct job *j, const char *artifact,
+						CoreTaskExecutionIdentifier *source)
 {
 	CoreCatalogMetadata *m = pb_new(j->arena, CORE_CATALOG_METADATA_DESC);
 	const DatacatalogDatasetID *dataset = j->key->dataset;
@@ -33,8 +34,8 @@ static void answer(struct job *j, CoreCatalogCacheStatus status, CoreCatalogMeta
 	put.key = key;
 	in.input_case = ALULA_INPUT_INPUT_CACHE_PUT;
 	in.cache_put = &put;
-	job_feed(j, &in);
-	job_free(j);
+	cache_job_feed(j, &in);
+	cache_job_free(j);
 }
 
 void put_failed(struct job *j)
@@ -61,7 +62,7 @@ static void put_done(struct job *j)
 		return;
 	}
 	metric_add(j->c->puts, 1);
-	answer(j, CORE_CATALOG_CACHE_STATUS_CACHE_POPULATED, job_catalog_metadata(j, r->artifact_id, source));
+	answer(j, CORE_CATALOG_CACHE_STATUS_CACHE_POPULATED, cache_job_catalog_metadata(j, r->artifact_id, source));
 }
 
 static char *new_artifact_id(struct arena *a)
@@ -104,7 +105,7 @@ static void with_outputs(struct job *j)
 	if (j->code)
 		put_failed(j);
 	else
-		job_call(j, CATALOG_PUT, item_of(j, outputs), put_done);
+		cache_job_call(j, CATALOG_PUT, item_of(j, outputs), put_done);
 }
 
 static void on_outputs(void *arg, enum code code, struct str literals, const struct err *err)
@@ -112,7 +113,7 @@ static void on_outputs(void *arg, enum code code, struct str literals, const str
 	struct job *j = arg;
 
 	j->data = code ? STR("") : (struct str){arena_dup(j->arena, literals.ptr, literals.len), literals.len};
-	job_result(j, code, err, with_outputs);
+	cache_job_result(j, code, err, with_outputs);
 }
 
 void put_begin(struct job *j)
