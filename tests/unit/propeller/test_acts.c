@@ -179,6 +179,7 @@ static int setup(void **state)
 	t.config.engine_queue = 100;
 	t.config.inline_bytes = t.config.max_output_bytes = 65536;
 	t.config.admin_endpoint = "127.0.0.1:1";
+	t.config.catalog_type = "noop";
 	t.config.connectors.endpoint = "";
 	t.p.config = &t.config;
 	t.p.executors = KINDS;
