@@ -1,5 +1,6 @@
 """Tasks as the process executor runs them: pods, what their error files say, and the resources that a platform gives."""
 import base64
+import json
 import os
 import subprocess
 
@@ -8,9 +9,9 @@ import pytest
 from flyteidl.admin import (execution_pb2, matchable_resource_pb2 as matchable, node_execution_pb2,
                             project_domain_attributes_pb2 as attributes, project_pb2, task_execution_pb2, task_pb2)
 from flyteidl.core import (errors_pb2, execution_pb2 as core_execution, identifier_pb2, interface_pb2, literals_pb2,
-                           tasks_pb2)
+                           tasks_pb2, types_pb2)
 
-from test_executions import TERMINAL, Phase, code_of, unique
+from test_executions import INTEGER, STRING, TERMINAL, Phase, code_of, integer, literals, text, unique, variables
 from stack import wait_for
 
 DOMAIN = "development"
@@ -23,9 +24,9 @@ def resources(requests=None, limits=None):
                 for kind, values in (("requests", requests), ("limits", limits))})
 
 
-def template(**target):
+def template(inputs=None, outputs=None, **target):
     return tasks_pb2.TaskTemplate(
-        type="container", interface=interface_pb2.TypedInterface(),
+        type="container", interface=interface_pb2.TypedInterface(inputs=variables(**(inputs or {})), outputs=variables(**(outputs or {}))),
         metadata=tasks_pb2.TaskMetadata(runtime=tasks_pb2.RuntimeMetadata(version="1", type=1),
                                         retries=literals_pb2.RetryStrategy(retries=1)), **target)
 
@@ -42,10 +43,10 @@ def register(admin, template, project="flytesnacks"):
     return id
 
 
-def run(admin, task, seconds=60):
+def run(admin, task, seconds=60, **inputs):
     """To its end: the execution, and its attempts."""
     id = admin.CreateExecution(execution_pb2.ExecutionCreateRequest(
-        project=task.project, domain=task.domain, inputs=literals_pb2.LiteralMap(),
+        project=task.project, domain=task.domain, inputs=literals(**inputs),
         spec=execution_pb2.ExecutionSpec(launch_plan=task))).id
     get = lambda: admin.GetExecution(execution_pb2.WorkflowExecutionGetRequest(id=id))
     wait_for(lambda: get().closure.phase in TERMINAL, seconds, "the execution's end", interval=0.05)
@@ -81,6 +82,63 @@ def test_a_pod_s_primary_container_runs(stack, tmp_path):
 def test_pods_without_their_container(stack, primary, words):
     execution, _ = run(stack.admin, register(stack.admin, pod(primary, command=["true"])))
     assert execution.closure.error.code == "BadTaskSpecification" and words in execution.closure.error.message
+
+
+# ---- containers that know nothing of Flyte ----
+
+FILE = types_pb2.LiteralType(blob=types_pb2.BlobType(format="txt"))
+
+
+def raw(script, inputs=None, outputs=None, format=0):
+    """Its files are where the task says, in the container that is not there."""
+    return template(inputs, outputs, container=tasks_pb2.Container(
+        image="debian:12", command=["sh", "-c", script], data_config=tasks_pb2.DataLoadingConfig(
+            enabled=True, input_path="/var/inputs", output_path="/var/outputs", format=format)))
+
+
+def blob(path):
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(
+        uri=path, metadata=literals_pb2.BlobMetadata(type=FILE.blob))))
+
+
+def outputs_of(stack, execution):
+    data = stack.admin.GetExecutionData(execution_pb2.WorkflowExecutionGetDataRequest(id=execution.id))
+    return data.full_outputs.literals
+
+
+def test_inputs_and_outputs_in_files(stack, tmp_path):
+    os.makedirs(f"{stack.store}/given", exist_ok=True)
+    with open(f"{stack.store}/given/letter.txt", "w", encoding="utf-8") as f:
+        f.write("Dear Ada,")
+    script = (f"cp /var/inputs/inputs.json {tmp_path}; expr $(cat /var/inputs/n) + 1 > /var/outputs/m; "
+              "printf '%s!' \"$(cat /var/inputs/s)\" > /var/outputs/t; tr a-z A-Z < /var/inputs/letter > /var/outputs/copy; "
+              "echo true > /var/outputs/yes; echo 1.5 > /var/outputs/x")
+    simple = lambda kind: types_pb2.LiteralType(simple=kind)
+    task = register(stack.admin, raw(script, {"n": INTEGER, "s": STRING, "letter": FILE}, {
+        "m": INTEGER, "t": STRING, "copy": FILE, "yes": simple(types_pb2.BOOLEAN), "x": simple(types_pb2.FLOAT)}))
+    execution, _ = run(stack.admin, task, n=integer(41), s=text('a "b"'), letter=blob(f"{stack.store}/given/letter.txt"))
+    assert execution.closure.phase == Phase.SUCCEEDED, execution.closure.error.message
+    said = json.loads((tmp_path / "inputs.json").read_text())
+    assert (said["n"], said["s"], os.path.basename(said["letter"])) == (41, 'a "b"', "letter")
+    found = outputs_of(stack, execution)
+    primitive = {k: found[k].scalar.primitive for k in ("m", "t", "yes", "x")}
+    assert (primitive["m"].integer, primitive["t"].string_value) == (42, 'a "b"!')
+    assert (primitive["yes"].boolean, primitive["x"].float_value) == (True, 1.5)
+    with open(found["copy"].scalar.blob.uri, encoding="utf-8") as f:
+        assert f.read() == "DEAR ADA,"
+
+
+@pytest.mark.parametrize("script, code, words", [
+    ("true", "OutputsNotFound", "output m: the task has not written"),
+    ("echo one > /var/outputs/m", "OutputUploadFailed", "output m: its file has no value of its type"),
+    ("yes | head -c 2000 > /var/outputs/m", "OutputUploadFailed", "maximum allowed filesize is [1024]"),
+    ("echo 1 > /var/outputs/m; echo I refuse > /var/outputs/_ERROR", "OutputUploadFailed", "User Error: I refuse"),
+    ("echo 1 > /var/outputs/m; exit 4", "UnknownError", "exit code (4)"),
+])
+def test_bad_output_files(stack, script, code, words):
+    execution, attempts = run(stack.admin, register(stack.admin, raw(script, outputs={"m": INTEGER})))
+    assert code in execution.closure.error.code and words in execution.closure.error.message
+    assert len(attempts) == 2
 
 
 # ---- errors ----

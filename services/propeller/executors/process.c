@@ -78,6 +78,8 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->shares_inputs = a->shares_inputs;
 	r->dynamic = futures_request_of(id, a, arena); /* by the time that it is needed, the execution may be gone */
 	r->many_errors = many_errors(a);
+	r->copilot = copilot_of(r->dynamic.task, r->dir, arena);
+	r->raw_prefix = arena_strdup(arena, a->raw_output_prefix);
 	r->platform = platform_of(r, a->command->start->task_resources);
 	r->eager = task->metadata && task->metadata->is_eager;
 	r->outputs_declared = task->interface && task->interface->outputs && task->interface->outputs->n_variables > 0;
@@ -213,7 +215,13 @@ static enum code open_dir(struct executor *x, struct err *err)
 {
 	x->dir = x_strdup(x->config->process_dir);
 	attempt_dir_make_parents(x->dir);
-	if (mkdir(x->dir, 0755) != 0 && errno != EEXIST)
+	bool made = mkdir(x->dir, 0755) == 0 || errno == EEXIST;
+	char *real = made ? realpath(x->dir, NULL) : NULL;
+	if (real) {
+		free(x->dir);
+		x->dir = real;
+	}
+	if (!made)
 		return err_set(err, PERMISSION_DENIED, "plugins.process.dir: cannot make %s: %s", x->dir,
 			       strerror(errno));
 	if (access(x->dir, W_OK | X_OK) != 0)

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
+#include "copilot.h"
 #include "executor.h"
 #include "flyte/resources.h"
 #include "propeller.h"
@@ -25,6 +26,9 @@ struct run {
 	bool many_errors;          /* its workers write an error file each */
 	bool eager, shares_inputs; /* inputs_uri is there already, for several attempts */
 	struct task_spec spec;
+	struct copilot copilot;
+	CoreLiteralMap *literals; /* its inputs, if files are made of them */
+	const char *raw_prefix;
 	struct platform_resources platform; /* what the platform gives its task */
 	struct futures_request dynamic;     /* should it leave a workflow */
 	pid_t shim;

@@ -93,6 +93,8 @@ static void results_posted(void *arg)
 	struct run *r = arg;
 
 	process_throw_away(r->x, x_printf("%s/work", r->dir));
+	if (r->copilot.config)
+		process_throw_away(r->x, x_strdup(r->copilot.outputs));
 	process_throw_away(r->x, x_printf("%s/secrets", r->dir)); /* if the shim could not */
 	run_free(r);
 }
@@ -124,6 +126,8 @@ static void read_results(struct run *r)
 		.log_path = r->log_path,
 		.outputs_declared = r->outputs_declared,
 		.many_errors = r->many_errors,
+		.copilot = r->copilot,
+		.raw_prefix = r->raw_prefix,
 		.max_bytes = (size_t)r->x->config->max_output_bytes,
 		.inline_bytes = (size_t)r->x->config->inline_bytes,
 		.status = status,
@@ -210,8 +214,7 @@ static void pack_spec(const struct run *r, struct buf *b)
 static pid_t spawn_with_secrets(struct run *r, const struct secrets *secrets, struct arena *a, const char *token,
 				struct err *err)
 {
-	auto_mem char *absolute = realpath(r->dir, NULL);
-	const char *dir = arena_printf(a, "%s/secrets", absolute ? absolute : r->dir);
+	const char *dir = arena_printf(a, "%s/secrets", r->dir);
 
 	return secrets_write(secrets, dir, err) == OK
 		       ? spawn_shim(r->x, r->dir, token, secrets_env(secrets, dir, a), err)
@@ -243,6 +246,12 @@ static void start_shim(struct run *r)
 	enum code c = attempt_dir_make(r->dir, token, buf_str(&spec), &err);
 	if (c == ABORTED && run_find_again(r))
 		return;
+	if (!c && r->copilot.config)
+		c = copilot_lay_inputs(&r->copilot, r->literals, &err);
+	if (c == INVALID_ARGUMENT) {
+		fail_start(r, "BadTaskSpecification", &err, false);
+		return;
+	}
 	pid_t pid = c ? 0 : spawn_with_secrets(r, &secrets, a, token, &err);
 	if (!pid || !watch(r, pid)) {
 		fail_start(r, "CannotStartProcess", &err, true);
@@ -329,12 +338,14 @@ static void on_inputs_written(void *arg, enum code code, const struct err *err)
 
 static enum code finish_spec(struct run *r, struct str literals, struct err *err)
 {
-	CoreLiteralMap *inputs = NULL;
+	enum code c = OK;
 
-	if (!r->spec.needs_inputs)
-		return OK;
-	enum code c = pb_unpack(CORE_LITERAL_MAP_DESC, literals, r->arena, (void **)&inputs, err);
-	return c ? c : task_spec_inputs(&r->spec, inputs, r->arena, err);
+	if (r->spec.needs_inputs || r->copilot.config)
+		c = pb_unpack(CORE_LITERAL_MAP_DESC, literals, r->arena, (void **)&r->literals, err);
+	if (!c && r->spec.needs_inputs)
+		c = task_spec_inputs(&r->spec, r->literals, r->arena, err);
+	copilot_rename(&r->copilot, &r->spec, r->arena);
+	return c;
 }
 
 static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)

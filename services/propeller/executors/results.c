@@ -142,6 +142,25 @@ static void take_outputs(struct results_request *rq, struct str data)
 	tell(rq, "OutputsUnreadable", message, false, false);
 }
 
+/* The task knows nothing of outputs.pb: it is made of the files that it left. */
+static void take_files(struct results_request *rq)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	const char *uri = arena_printf(a, "%s/outputs.pb", rq->output_prefix);
+	CoreLiteralMap *map = NULL;
+	struct err err;
+	enum code c = copilot_take_outputs(&rq->copilot, rq->dynamic.task->interface->outputs, rq->store,
+					   rq->raw_prefix, a, &map, &err);
+	struct str data = c ? STR("") : pb_pack(map, a);
+
+	if (!c)
+		c = store_put(rq->store, uri, data, &err);
+	if (c == OK)
+		take_outputs(rq, data);
+	else
+		tell(rq, c == NOT_FOUND ? "OutputsNotFound" : "OutputUploadFailed", err.text, true, false);
+}
+
 static void on_outputs(void *arg, enum code code, char *data, size_t len, const struct err *err)
 {
 	struct results_request *rq = arg;
@@ -150,6 +169,8 @@ static void on_outputs(void *arg, enum code code, char *data, size_t len, const 
 		take_outputs(rq, (struct str){data, len});
 	else if (code == NOT_FOUND && !rq->outputs_declared && rq->status.how == ENDED_EXIT && rq->status.number == 0)
 		tell_outputs(rq, "", 0, NULL);
+	else if (code == NOT_FOUND && rq->copilot.config && rq->status.how == ENDED_EXIT && rq->status.number == 0)
+		take_files(rq);
 	else if (code == NOT_FOUND)
 		tell_status(rq);
 	else if (code == RESOURCE_EXHAUSTED)

@@ -3,6 +3,7 @@
 #pragma once
 #include "alula/journal.h"
 #include "attempt_dir.h"
+#include "copilot.h"
 #include "futures.h"
 #include "store/store.h"
 
@@ -12,6 +13,8 @@ struct results_request {
 	const char *log_path;      /* its end goes into errors that have no file */
 	bool outputs_declared;     /* the task's interface has outputs */
 	bool many_errors;          /* its workers write error-<any>.pb each: the earliest one counts */
+	struct copilot copilot;    /* outputs may be files there … */
+	const char *raw_prefix;    /* … and blobs of them are copied below this */
 	size_t max_bytes;          /* of outputs.pb */
 	size_t inline_bytes;       /* outputs up to this travel inline */
 	struct attempt_status status;
