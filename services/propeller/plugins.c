@@ -92,7 +92,8 @@ const char *plugin_by_config(const struct propeller_config *config, const CoreTa
 	if (named)
 		return canonical(named);
 	if (map_find(&config->connectors.for_task_types, task->type) ||
-	    (task->target_case != CORE_TASK_TEMPLATE_TARGET_CONTAINER && has_connectors(&config->connectors)))
+	    (task->target_case != CORE_TASK_TEMPLATE_TARGET_CONTAINER &&
+	     task->target_case != CORE_TASK_TEMPLATE_TARGET_K8S_POD && has_connectors(&config->connectors)))
 		return "connector-service";
 	return "container";
 }

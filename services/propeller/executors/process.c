@@ -92,7 +92,8 @@ static const char *const PLUGINS[] = {"container", "process", NULL};
 static bool process_takes(struct executor *x, const CoreTaskTemplate *task)
 {
 	(void)x;
-	return task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER;
+	return task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ||
+	       task->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD;
 }
 
 /* NULL: it is here already. */
