@@ -80,17 +80,33 @@ static void want_at(struct collecting *c, struct want *w, const char *uri, bool 
 	s->wants = w;
 }
 
+/* Of a literal that leads elsewhere, and is to be followed. */
+static bool leads_elsewhere(const struct value_ref *v)
+{
+	return v->kind == VALUE_LITERAL && v->load && v->literal &&
+	       v->literal->value_case == CORE_LITERAL_VALUE_OFFLOADED_METADATA;
+}
+
+static bool all_at_hand(const struct value_ref *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (values[i].kind == VALUE_STORED || leads_elsewhere(&values[i]) ||
+		    (values[i].items && !all_at_hand(values[i].items, values[i].n_items)))
+			return false;
+	return true;
+}
+
 static void find_wants(struct collecting *c, const struct value_ref *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct value_ref *v = &values[i];
-		const CoreLiteral *l = v->kind == VALUE_LITERAL && v->load ? v->literal : NULL;
-		bool offloaded = l && l->value_case == CORE_LITERAL_VALUE_OFFLOADED_METADATA;
+		bool offloaded = leads_elsewhere(v);
 		if (v->kind == VALUE_STORED || offloaded) {
 			struct want *w = arena_new_of(c->arena, struct want);
 			*w = (struct want){.value = v, .elsewhere = offloaded};
 			u64map_put(c->wants, (uintptr_t)v, w);
-			want_at(c, w, offloaded ? l->offloaded_metadata->uri : v->uri, offloaded || !v->uri_var);
+			want_at(c, w, offloaded ? v->literal->offloaded_metadata->uri : v->uri,
+				offloaded || !v->uri_var);
 		}
 		if (v->items)
 			find_wants(c, v->items, v->n_items);
@@ -355,7 +371,8 @@ void values_collect(struct store *store, const struct value_ref *values, size_t 
 	struct collecting *c = arena_new_of(a, struct collecting);
 
 	c->arena = a;
-	c->values = values_copy(values, n, a);
+	/* Where nothing is to be read, all is over before this returns. */
+	c->values = all_at_hand(values, n) ? values : values_copy(values, n, a);
 	c->n = n;
 	c->max_bytes = max_bytes;
 	c->known = map_new();

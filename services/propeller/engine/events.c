@@ -153,19 +153,21 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	} *both = arena_alloc(f->a, sizeof *both);
 	const struct wf_node *wn = wf_node(f, i);
 	EventTaskExecutionEvent *t = &both->task;
+	bool is_item = frame_of(f, i)->array; /* its event is a note in another one, and needs no names */
 
 	both->event = (AlulaExecutionEvent)ALULA_EXECUTION_EVENT_INIT;
 	both->event.event_case = ALULA_EXECUTION_EVENT_EVENT_TASK;
 	both->event.task = t;
 	both->metadata = (EventTaskExecutionMetadata)EVENT_TASK_EXECUTION_METADATA_INIT;
-	both->metadata.generated_name = (char *)attempt_name(f, i, node_at(f, i)->attempt);
+	if (!is_item)
+		both->metadata.generated_name = (char *)attempt_name(f, i, node_at(f, i)->attempt);
 	both->metadata.plugin_identifier = (char *)plugin_of(f, i);
 	both->metadata.instance_class = attempt_interruptible(f, i)
 						? EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_INTERRUPTIBLE
 						: EVENT_TASK_EXECUTION_METADATA_INSTANCE_CLASS_DEFAULT;
 	*t = (EventTaskExecutionEvent)EVENT_TASK_EXECUTION_EVENT_INIT;
 	t->task_id = wn->task->template->id;
-	t->parent_node_execution_id = event_id(f, i);
+	t->parent_node_execution_id = is_item ? NULL : event_id(f, i);
 	t->retry_attempt = node_at(f, i)->attempt;
 	t->phase = phase;
 	t->producer_id = (char *)PRODUCER;
@@ -173,7 +175,7 @@ EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutio
 	t->task_type = wn->task->template->type;
 	t->metadata = &both->metadata;
 	t->event_version = 1;
-	if (frame_of(f, i)->array)
+	if (is_item)
 		note_task(f, i, t);
 	else
 		add(f, &both->event);
