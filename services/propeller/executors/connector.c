@@ -68,49 +68,39 @@ void job_wait(struct job *j, int64_t pause_us)
 
 /* ---- calls ---- */
 
-struct call {
-	struct job *job;
-	struct connector *connector;
-	void (*fn)(void *job);
-};
-
 static void call_over(void *arg)
 {
-	struct call *call = arg;
-	struct job *j = call->job;
+	struct job *j = arg;
 
-	call->connector->calls--;
+	j->called->calls--;
 	j->calling = false;
 	if (j->code)
 		metric_add(j->x->failed_calls, 1);
-	void (*fn)(void *job) = call->fn;
-	free(call);
-	fn(j);
+	j->call_over(j);
 }
 
 /* On the thread of RPCs. */
 static void on_answer(void *arg, enum code code, void *message, const struct err *err)
 {
-	struct call *call = arg;
+	struct job *j = arg;
 
-	call->job->code = code;
-	call->job->answer = message;
-	call->job->err = *err;
-	loop_post(call->job->x->host.loop, call_over, call);
+	j->code = code;
+	j->answer = message;
+	j->err = *err;
+	loop_post(j->x->host.loop, call_over, j);
 }
 
 void job_call(struct job *j, const struct pb_method *method, const void *const *in, size_t n, void (*fn)(void *job))
 {
-	struct call *call = x_malloc(sizeof *call);
-
 	arena_free(j->call_arena);
 	j->call_arena = arena_new(0);
 	j->last = NULL;
 	j->calling = true;
 	j->connector->calls++;
-	*call = (struct call){j, j->connector, fn};
+	j->called = j->connector;
+	j->call_over = fn;
 	rpc_start(j->x->calls, j->connector->channel, method, in, n, connector_timeout(j->connector, method->name),
-		  j->call_arena, on_answer, call);
+		  j->call_arena, on_answer, j);
 }
 
 static bool too_busy(struct job *j)

@@ -104,6 +104,8 @@ struct job {
 	struct str meta;
 	/* The call under way, and its answer. */
 	struct arena *call_arena;
+	struct connector *called;
+	void (*call_over)(void *job);
 	enum code code;
 	void *answer;
 	struct err err;
