@@ -371,6 +371,23 @@ static void check_all_over(struct sim *s, const struct exec *x)
 	}
 }
 
+/* Of a branch that succeeded one node did, and the others are told to be skipped. */
+static void check_cases(struct sim *s, const struct exec *x, const struct plan_node *branch)
+{
+	size_t good = 0;
+
+	if (phase_of(x, key_of(s, "", branch->id)) != NODE(SUCCEEDED))
+		return;
+	for (size_t i = 0; i < branch->n_cases; i++) {
+		unsigned phase = phase_of(x, key_of(s, "", branch->cases[i].node->id));
+		good += is_good(phase);
+		check(s, is_good(phase) || phase == NODE(SKIPPED));
+		check_cases(s, x, branch->cases[i].node);
+	}
+	/* The one that it takes may be behind a node that failed. */
+	check(s, branch->n_cases == 0 || good == 1 || (x->plan->fail_after && x->phase != FLOW(SUCCEEDED)));
+}
+
 void check_end(struct sim *s, struct exec *x)
 {
 	bool succeeded = x->phase == FLOW(SUCCEEDED);
@@ -380,6 +397,7 @@ void check_end(struct sim *s, struct exec *x)
 	for (size_t i = 0; i < x->plan->nodes.n; i++) {
 		unsigned phase = phase_of(x, key_of(s, "", x->plan->nodes.at[i]->id));
 		check(s, !succeeded || is_good(phase));
+		check_cases(s, x, x->plan->nodes.at[i]);
 		check(s, phase || !x->plan->fail_after || x->phase != FLOW(FAILED) || x->plan->timeout_us ||
 				 x->accept->accepted->unreadable);
 	}

@@ -411,9 +411,8 @@ static struct outcome run_array(struct scope *c, const struct plan_node *n, cons
 		may_miss &= !o.ok || o.fail || o.v[0].kind == VAL_MISSING || o.v[0].may_miss;
 		misses &= !o.ok || o.v[0].kind == VAL_MISSING;
 	}
-	all.ok = size == 0 || may_succeed >= least(n, size);
-	all.fail = size > 0 && may_fail > 0 && (uint32_t)size - may_fail < least(n, size);
-	all.fail |= size > 0 && least(n, size) > (uint32_t)size;
+	all.ok = may_succeed >= least(n, size);
+	all.fail = (uint32_t)size - may_fail < least(n, size);
 	all.v[0] = misses ? (struct val){.kind = VAL_MISSING}
 			  : (struct val){.kind = VAL_LIST, .items = items, .n = (size_t)size, .may_miss = may_miss};
 	all.n = 1;
