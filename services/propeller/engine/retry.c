@@ -53,7 +53,7 @@ EventNodeExecutionEvent *node_retry_or_fail(struct fold *f, uint32_t i, const Co
 		n->run->told_phase = 0;
 		n->run->told_version = 0;
 		n->run->attempt_due_us = n->run->sleep_due_us = 0;
-		n->run->dynamic = false;
+		n->run->dynamic = n->run->recovering = false;
 		n->attempt++;
 		f->changed = true;
 		node_try_again(f, i);
