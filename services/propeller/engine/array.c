@@ -349,9 +349,12 @@ static void stored(struct fold *f, uint32_t i, const AlulaOutputsStored *in)
 		frame_set_error(f, frame, in->error, false);
 		give_up(f, frame);
 	} else if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_OUTPUTS) {
+		const char *uri = frame->array->over ? outputs_uri(f, i) : path_inputs(f->a, node_dir(f, i));
+		/* That the inputs are there may be said twice, and the second time late. */
+		if (*in->outputs->uri && strcmp(in->outputs->uri, uri) != 0)
+			return;
 		r->storing = false;
 		f->changed = true;
-		const char *uri = *in->outputs->uri ? in->outputs->uri : outputs_uri(f, i);
 		if (frame->array->over)
 			finish(f, i, NULL, uri, node_at(f, i)->users ? outputs_at(f->e, uri) : NULL);
 		else

@@ -105,8 +105,12 @@ static void again(struct fold *f, uint32_t i)
 static void pending(struct fold *f, uint32_t i)
 {
 	struct resolving r = resolving_of(f, i);
+	uint32_t attempt = node_at(f, i)->attempt;
 	struct values inputs;
 
+	/* The earlier attempt's child may not have been stopped before we were. */
+	if (attempt > 0)
+		abort_child(f, i, child_id(f, i, attempt - 1), "");
 	if (resolve_inputs(&r, wf_node(f, i), &inputs))
 		launch(f, i, &inputs);
 	node_timers(f, i);
