@@ -20,6 +20,8 @@ def note(name, script="true", **kwargs):
 
 
 works, breaks, waits = note("works"), note("breaks", "echo in pieces; exit 3"), note("waits", "sleep 600")
+works_beside = leaves.shell("failures.works_beside", "cd {{.inputs.directory}}; until grep -qs waits notes; do sleep 0.1; "
+                            "done; echo works >> notes", inputs=INPUT)
 cleans, cleans_badly = note("cleans"), note("cleans_badly", "echo cannot clean; exit 8")
 cleans_late = note("cleans_late", "n=$(grep -c cleans_late {{.inputs.directory}}/notes); test $n -ge 2 || exit 1",
                    metadata=TaskMetadata(retries=1))
@@ -81,7 +83,7 @@ def tries_twice(directory: str):
 def waits_for_it(directory: str):
     """What runs is aborted first."""
     waits(directory=directory)
-    works(directory=directory) >> breaks(directory=directory)
+    works_beside(directory=directory) >> breaks(directory=directory)
 
 
 @workflow(on_failure=cleans)
