@@ -1,14 +1,12 @@
 /* RPCs of matchable attributes. Source: flyteadmin pkg/manager/impl/resources/resource_manager.go,
  * validation/attributes_validator.go (v1.16.8). */
 #include "attributes.h"
-#include "flyteidl/admin/project.h"
 #include "flyteidl/admin/project_attributes.h"
 #include "flyteidl/admin/project_domain_attributes.h"
 #include "flyteidl/admin/workflow_attributes.h"
 #include "pb/pb.h"
 #include "validation.h"
 
-static const struct db_stmt PROJECT_STATE = {"attributes_project", "SELECT state FROM projects WHERE id = $1"};
 static const struct db_stmt LIST = {
 	"attributes_list",
 	"SELECT project, domain, workflow, launch_plan, attributes FROM matchable_attributes WHERE resource_type = $1 "
@@ -35,19 +33,57 @@ static enum code missing_attributes(struct err *err)
 	return err_set(err, INVALID_ARGUMENT, "missing attributes");
 }
 
-/* Changes only in projects that are active. */
-static enum code check_project(struct db *db, const char *project, bool for_change, struct err *err)
-{
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(project));
+/* ---- the same at each level ---- */
 
-	if (!c && !db_rows_count(rows))
-		c = err_set(err, INVALID_ARGUMENT,
-			    "failed to validate that project [%s] %s, err: [project [%s] not found]", project,
-			    for_change ? "is registered" : "exists", project);
-	if (!c && for_change && db_get_i64(rows, 0, 0) != ADMIN_PROJECT_PROJECT_STATE_ACTIVE)
-		c = err_set(err, INVALID_ARGUMENT, "project [%s] is not active", project);
+enum level { PROJECT, DOMAIN, WORKFLOW };
+
+/* A connection, when the scope is one that the level has. */
+static enum code open_scope(struct request *rq, enum level level, const struct attributes_scope *scope, bool for_change,
+			    struct db **ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	enum code c = db_take(admin_of(rq)->db, &db, err);
+
+	if (!c && level == PROJECT)
+		c = check_known_project(db, scope->project, for_change, err);
+	if (!c && level != PROJECT)
+		c = check_project_domain(rq, db, scope->project, scope->domain, err);
+	if (!c && level == WORKFLOW)
+		c = check_text(scope->workflow, "name", err);
+	if (!c)
+		*ret = take(db);
 	return c;
+}
+
+static enum code set(struct request *rq, enum level level, const struct attributes_scope *scope,
+		     const AdminMatchingAttributes *attributes, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	enum code c = open_scope(rq, level, scope, true, &db, err);
+
+	return c ? c : attributes_set(rq, db, scope, attributes, err);
+}
+
+/* A project has its own settings only; others what is more general too. */
+static enum code find(struct request *rq, enum level level, const struct attributes_scope *scope,
+		      AdminMatchableResource type, struct attributes_found *ret, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	enum code c = open_scope(rq, level, scope, false, &db, err);
+
+	if (c)
+		return c;
+	return level == PROJECT ? attributes_exact(rq, db, type, scope, ret, err)
+				: attributes_find(rq, db, type, scope, ret, err);
+}
+
+static enum code unset(struct request *rq, enum level level, const struct attributes_scope *scope,
+		       AdminMatchableResource type, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	enum code c = open_scope(rq, level, scope, true, &db, err);
+
+	return c ? c : attributes_delete(db, type, scope, err);
 }
 
 /* ---- of a project ---- */
@@ -55,17 +91,12 @@ static enum code check_project(struct db *db, const char *project, bool for_chan
 static enum code update_project_attributes(struct request *rq, const AdminProjectAttributesUpdateRequest *in,
 					   AdminProjectAttributesUpdateResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	const AdminProjectAttributes *a = in->attributes;
 
 	(void)ret;
 	if (!a)
 		return missing_attributes(err);
-	struct attributes_scope scope = {a->project, "", ""};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-	if (!c)
-		c = check_project(db, a->project, true, err);
-	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+	return set(rq, PROJECT, &(struct attributes_scope){a->project, "", ""}, a->matching_attributes, err);
 }
 API_THUNK(update_project_attributes)
 
@@ -87,15 +118,10 @@ static AdminMatchingAttributes *with_defaults(struct request *rq, const AdminMat
 static enum code get_project_attributes(struct request *rq, const AdminProjectAttributesGetRequest *in,
 					AdminProjectAttributesGetResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	struct attributes_scope scope = {in->project, "", ""};
 	struct attributes_found found = {0};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
+	enum code c = find(rq, PROJECT, &scope, in->resource_type, &found, err);
 
-	if (!c)
-		c = check_project(db, in->project, false, err);
-	if (!c)
-		c = attributes_exact(rq, db, in->resource_type, &scope, &found, err);
 	if (c)
 		return c;
 	if (in->resource_type == ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG)
@@ -112,14 +138,8 @@ API_THUNK(get_project_attributes)
 static enum code delete_project_attributes(struct request *rq, const AdminProjectAttributesDeleteRequest *in,
 					   AdminProjectAttributesDeleteResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	struct attributes_scope scope = {in->project, "", ""};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
 	(void)ret;
-	if (!c)
-		c = check_project(db, in->project, true, err);
-	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+	return unset(rq, PROJECT, &(struct attributes_scope){in->project, "", ""}, in->resource_type, err);
 }
 API_THUNK(delete_project_attributes)
 
@@ -129,32 +149,22 @@ static enum code update_project_domain_attributes(struct request *rq,
 						  const AdminProjectDomainAttributesUpdateRequest *in,
 						  AdminProjectDomainAttributesUpdateResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	const AdminProjectDomainAttributes *a = in->attributes;
 
 	(void)ret;
 	if (!a)
 		return missing_attributes(err);
-	struct attributes_scope scope = {a->project, a->domain, ""};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-	if (!c)
-		c = check_project_domain(rq, db, a->project, a->domain, err);
-	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+	return set(rq, DOMAIN, &(struct attributes_scope){a->project, a->domain, ""}, a->matching_attributes, err);
 }
 API_THUNK(update_project_domain_attributes)
 
 static enum code get_project_domain_attributes(struct request *rq, const AdminProjectDomainAttributesGetRequest *in,
 					       AdminProjectDomainAttributesGetResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	struct attributes_scope scope = {in->project, in->domain, ""};
 	struct attributes_found found = {0};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
+	enum code c = find(rq, DOMAIN, &scope, in->resource_type, &found, err);
 
-	if (!c)
-		c = check_project_domain(rq, db, in->project, in->domain, err);
-	if (!c)
-		c = attributes_find(rq, db, in->resource_type, &scope, &found, err);
 	if (!c && !found.attributes)
 		c = not_set(rq, in->resource_type, &scope, err);
 	if (c)
@@ -171,56 +181,33 @@ static enum code delete_project_domain_attributes(struct request *rq,
 						  const AdminProjectDomainAttributesDeleteRequest *in,
 						  AdminProjectDomainAttributesDeleteResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	struct attributes_scope scope = {in->project, in->domain, ""};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
 	(void)ret;
-	if (!c)
-		c = check_project_domain(rq, db, in->project, in->domain, err);
-	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+	return unset(rq, DOMAIN, &(struct attributes_scope){in->project, in->domain, ""}, in->resource_type, err);
 }
 API_THUNK(delete_project_domain_attributes)
 
 /* ---- of a workflow ---- */
 
-static enum code check_workflow(struct request *rq, struct db *db, const struct attributes_scope *scope,
-				struct err *err)
-{
-	enum code c = check_project_domain(rq, db, scope->project, scope->domain, err);
-
-	return c ? c : check_text(scope->workflow, "name", err);
-}
-
 static enum code update_workflow_attributes(struct request *rq, const AdminWorkflowAttributesUpdateRequest *in,
 					    AdminWorkflowAttributesUpdateResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	const AdminWorkflowAttributes *a = in->attributes;
 
 	(void)ret;
 	if (!a)
 		return missing_attributes(err);
-	struct attributes_scope scope = {a->project, a->domain, a->workflow};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-	if (!c)
-		c = check_workflow(rq, db, &scope, err);
-	return c ? c : attributes_set(rq, db, &scope, a->matching_attributes, err);
+	return set(rq, WORKFLOW, &(struct attributes_scope){a->project, a->domain, a->workflow}, a->matching_attributes,
+		   err);
 }
 API_THUNK(update_workflow_attributes)
 
 static enum code get_workflow_attributes(struct request *rq, const AdminWorkflowAttributesGetRequest *in,
 					 AdminWorkflowAttributesGetResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
 	struct attributes_scope scope = {in->project, in->domain, in->workflow};
 	struct attributes_found found = {0};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
+	enum code c = find(rq, WORKFLOW, &scope, in->resource_type, &found, err);
 
-	if (!c)
-		c = check_workflow(rq, db, &scope, err);
-	if (!c)
-		c = attributes_find(rq, db, in->resource_type, &scope, &found, err);
 	if (!c && !found.attributes)
 		c = not_set(rq, in->resource_type, &scope, err);
 	if (c)
@@ -237,14 +224,9 @@ API_THUNK(get_workflow_attributes)
 static enum code delete_workflow_attributes(struct request *rq, const AdminWorkflowAttributesDeleteRequest *in,
 					    AdminWorkflowAttributesDeleteResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	struct attributes_scope scope = {in->project, in->domain, in->workflow};
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
 	(void)ret;
-	if (!c)
-		c = check_workflow(rq, db, &scope, err);
-	return c ? c : attributes_delete(db, in->resource_type, &scope, err);
+	return unset(rq, WORKFLOW, &(struct attributes_scope){in->project, in->domain, in->workflow}, in->resource_type,
+		     err);
 }
 API_THUNK(delete_workflow_attributes)
 

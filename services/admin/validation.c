@@ -226,6 +226,20 @@ enum code check_project_state(const struct admin *admin, bool found, int64_t sta
 	return OK;
 }
 
+enum code check_known_project(struct db *db, const char *project, bool for_change, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(project));
+
+	if (!c && !db_rows_count(rows))
+		c = err_set(err, INVALID_ARGUMENT,
+			    "failed to validate that project [%s] %s, err: [project [%s] not found]", project,
+			    for_change ? "is registered" : "exists", project);
+	if (!c && for_change && db_get_i64(rows, 0, 0) != ADMIN_PROJECT_PROJECT_STATE_ACTIVE)
+		c = err_set(err, INVALID_ARGUMENT, "project [%s] is not active", project);
+	return c;
+}
+
 enum code check_project_domain(struct request *rq, struct db *db, const char *project, const char *domain,
 			       struct err *err)
 {

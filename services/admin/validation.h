@@ -21,6 +21,8 @@ enum code check_labels(const AdminLabels *labels, struct err *err);
 enum code check_notifications(AdminNotification *const *notifications, size_t n, struct err *err);
 enum code check_dns_label(const char *value, const char *what, struct err *err);
 
+/* The project is there, and active if something of it is to be changed. */
+enum code check_known_project(struct db *db, const char *project, bool for_change, struct err *err);
 /* The project is there and active, the domain is one of the configuration's. */
 enum code check_project_domain(struct request *rq, struct db *db, const char *project, const char *domain,
 			       struct err *err);
