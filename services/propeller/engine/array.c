@@ -59,11 +59,6 @@ struct node *array_node(const struct array *a, uint32_t item)
 
 /* ---- the array's end ---- */
 
-static const char *outputs_uri(struct fold *f, uint32_t i)
-{
-	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
-}
-
 static void finish(struct fold *f, uint32_t i, CoreLiteralMap *map, const char *uri, struct outputs *outputs)
 {
 	struct frame *frame = node_at(f, i)->run->frame;
@@ -87,14 +82,11 @@ static void finish(struct fold *f, uint32_t i, CoreLiteralMap *map, const char *
 
 static void store(struct fold *f, uint32_t i, const char *uri, const struct values *values)
 {
-	struct action *action = action_new(f, ACTION_STORE_OUTPUTS, i);
+	struct run *r = node_at(f, i)->run;
 
-	node_at(f, i)->run->storing = true;
+	r->storing = true;
 	f->changed = true;
-	action->uri = uri;
-	action->may_offload = node_at(f, i)->run->frame->array->over;
-	action->values = values_clone(f->a, values);
-	action->n_values = values->n;
+	node_store(f, i, uri, values)->may_offload = r->frame->array->over;
 }
 
 static void succeed(struct fold *f, uint32_t i)
@@ -110,7 +102,7 @@ static void succeed(struct fold *f, uint32_t i)
 	array_gather(f, a, &values);
 	CoreLiteralMap *map = values_inline(f->a, &values);
 	if (!map || pb_size(map) > f->e->options.inline_bytes || pb_depth(map) > LITERAL_MAP_MAX_DEPTH)
-		store(f, i, outputs_uri(f, i), &values);
+		store(f, i, node_outputs_uri(f, i), &values);
 	else
 		finish(f, i, map, NULL, node_at(f, i)->users ? outputs_of_values(f->e, &values) : NULL);
 }
@@ -349,7 +341,7 @@ static void stored(struct fold *f, uint32_t i, const AlulaOutputsStored *in)
 		frame_set_error(f, frame, in->error, false);
 		give_up(f, frame);
 	} else if (in->result_case == ALULA_OUTPUTS_STORED_RESULT_OUTPUTS) {
-		const char *uri = frame->array->over ? outputs_uri(f, i) : path_inputs(f->a, node_dir(f, i));
+		const char *uri = frame->array->over ? node_outputs_uri(f, i) : path_inputs(f->a, node_dir(f, i));
 		/* That the inputs are there may be said twice, and the second time late. */
 		if (*in->outputs->uri && strcmp(in->outputs->uri, uri) != 0)
 			return;
@@ -375,7 +367,7 @@ static void pending(struct fold *f, uint32_t i)
 		node_read(f, i, &wanted, READ_LONG_AS_EXTENTS);
 	if (r->storing && r->frame->array->over) {
 		array_gather(f, r->frame->array, &values);
-		store(f, i, outputs_uri(f, i), &values);
+		store(f, i, node_outputs_uri(f, i), &values);
 	} else if (r->storing) {
 		store(f, i, path_inputs(f->a, node_dir(f, i)), &r->frame->array->inputs);
 	}

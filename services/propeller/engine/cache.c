@@ -64,7 +64,7 @@ static struct cache_ask *ask(struct fold *f, uint32_t i, enum action_kind kind)
 	c->source = source_of(f, i);
 	c->inputs = values_clone(f->a, &inputs);
 	c->n_inputs = inputs.n;
-	c->outputs_uri = arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
+	c->outputs_uri = node_outputs_uri(f, i);
 	c->keeps_inline = wn->task->leaf != LEAF_EXECUTOR;
 	action_new(f, kind, i)->cache = c;
 	return c;

@@ -288,22 +288,14 @@ void execution_abort(struct fold *f)
 
 /* ---- outputs that are put together outside ---- */
 
-static const char *outputs_uri(struct fold *f, uint32_t end)
-{
-	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, end));
-}
-
 const char *frame_store(struct fold *f, struct frame *frame)
 {
-	struct resolving r = resolving_of(f, frame->first + END_NODE);
-	struct action *a = action_new(f, ACTION_STORE_OUTPUTS, frame->first + END_NODE);
+	uint32_t end = frame->first + END_NODE;
+	struct resolving r = resolving_of(f, end);
 	struct values values = {0};
 
 	resolve_inputs(&r, &frame->wf->nodes[END_NODE], &values);
-	a->uri = outputs_uri(f, frame->first + END_NODE);
-	a->values = values_clone(f->a, &values);
-	a->n_values = values.n;
-	return a->uri;
+	return node_store(f, end, node_outputs_uri(f, end), &values)->uri;
 }
 
 void frame_stored(struct fold *f, struct frame *frame, const AlulaOutputsStored *in)
@@ -321,7 +313,7 @@ void frame_stored(struct fold *f, struct frame *frame, const AlulaOutputsStored 
 		struct outputs *outputs = frame->parent ? outputs_of_values(f->e, &values) : NULL;
 		EventNodeExecutionEvent *last = event_node(f, end, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 		last->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		last->output_uri = *in->outputs->uri ? in->outputs->uri : (char *)outputs_uri(f, end);
+		last->output_uri = *in->outputs->uri ? in->outputs->uri : (char *)node_outputs_uri(f, end);
 		node_succeed(f, end, last, NULL);
 		frame_succeed(f, frame, last, outputs);
 	}

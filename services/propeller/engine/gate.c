@@ -43,20 +43,11 @@ static bool given(struct fold *f, uint32_t i, struct values *ret)
 	return true;
 }
 
-static const char *outputs_uri(struct fold *f, uint32_t i)
-{
-	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
-}
-
 static void store(struct fold *f, uint32_t i, const struct values *values)
 {
-	struct action *a = action_new(f, ACTION_STORE_OUTPUTS, i);
-
 	node_at(f, i)->run->storing = true;
 	f->changed = true;
-	a->uri = outputs_uri(f, i);
-	a->values = values_clone(f->a, values);
-	a->n_values = values->n;
+	node_store(f, i, node_outputs_uri(f, i), values);
 }
 
 static void succeed(struct fold *f, uint32_t i)
@@ -88,7 +79,7 @@ static void stored(struct fold *f, uint32_t i, const AlulaOutputsStored *in)
 		return;
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 	event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-	event->output_uri = *in->outputs->uri ? in->outputs->uri : (char *)outputs_uri(f, i);
+	event->output_uri = *in->outputs->uri ? in->outputs->uri : (char *)node_outputs_uri(f, i);
 	node_succeed(f, i, event, node_at(f, i)->users ? outputs_of_values(f->e, &values) : NULL);
 }
 

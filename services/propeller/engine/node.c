@@ -65,6 +65,11 @@ const char *node_output_dir(struct fold *f, uint32_t i)
 	return path_attempt(f->a, node_dir(f, i), node_at(f, i)->attempt);
 }
 
+const char *node_outputs_uri(struct fold *f, uint32_t i)
+{
+	return arena_printf(f->a, "%s/outputs.pb", node_output_dir(f, i));
+}
+
 /* ---- runs ---- */
 
 struct run *node_run(struct fold *f, uint32_t i)
@@ -132,6 +137,17 @@ void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *ev
 	event->input_uri = (char *)path_inputs(f->a, node_dir(f, i));
 }
 
+static struct action *put_together(struct fold *f, uint32_t i, enum action_kind kind, const char *uri,
+				   const struct values *values)
+{
+	struct action *a = action_new(f, kind, i);
+
+	a->uri = uri;
+	a->values = values_clone(f->a, values);
+	a->n_values = values->n;
+	return a;
+}
+
 void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs)
 {
 	CoreLiteralMap *map = values_inline(f->a, inputs);
@@ -141,11 +157,13 @@ void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event,
 		event->input_data = map;
 		return;
 	}
-	struct action *action = action_new(f, ACTION_STORE_INPUTS, i);
 	node_set_inputs_uri(f, i, event);
-	action->uri = path_inputs(f->a, node_dir(f, i));
-	action->values = values_clone(f->a, inputs);
-	action->n_values = inputs->n;
+	put_together(f, i, ACTION_STORE_INPUTS, path_inputs(f->a, node_dir(f, i)), inputs);
+}
+
+struct action *node_store(struct fold *f, uint32_t i, const char *uri, const struct values *values)
+{
+	return put_together(f, i, ACTION_STORE_OUTPUTS, uri, values);
 }
 
 void node_read(struct fold *f, uint32_t i, const struct values *values, enum read_how how)

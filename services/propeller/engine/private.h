@@ -339,6 +339,8 @@ void node_abort(struct fold *f, uint32_t i, const char *reason);
 void node_set_inputs_uri(struct fold *f, uint32_t i, EventNodeExecutionEvent *event);
 /* The inputs themselves if they are all at hand and small; else they are put together at their place. */
 void node_set_inputs(struct fold *f, uint32_t i, EventNodeExecutionEvent *event, const struct values *inputs);
+/* Have its values put together at `uri`; OutputsStored follows. */
+struct action *node_store(struct fold *f, uint32_t i, const char *uri, const struct values *values);
 /* Ask for values that lie in the store; its kind's `read` gets them. */
 void node_read(struct fold *f, uint32_t i, const struct values *values, enum read_how how);
 /* False if they can't be had: then the node has failed. */
@@ -347,6 +349,7 @@ void node_copy_result(EventNodeExecutionEvent *to, const EventNodeExecutionEvent
 /* "<frame>/<node>[/data]", and below that "<attempt>". */
 const char *node_dir(struct fold *f, uint32_t i);
 const char *node_output_dir(struct fold *f, uint32_t i);
+const char *node_outputs_uri(struct fold *f, uint32_t i);
 const char *node_unique_id(const struct fold *f, uint32_t i);
 /* The node that runs, if this is one and it still matters; else NULL. */
 struct node *node_running(const struct fold *f, uint32_t i);
