@@ -19,7 +19,8 @@ static const struct db_stmt CREATE = {
 	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution) "
 	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22) "
 	"RETURNING key), t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, e.key FROM e, "
-	"unnest($23::text[], $24::text[]) u (k, v) ON CONFLICT DO NOTHING) INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
+	"unnest($23::text[], $24::text[]) u (k, v) ON CONFLICT DO NOTHING) "
+	"INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
 };
 
 static const struct db_stmt PROJECT_STATE = {

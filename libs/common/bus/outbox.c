@@ -15,6 +15,8 @@ enum {
 	EVENTS = 16384,
 	TURN = 512,
 	SWEEP_ROWS = 512,
+	CONFIRMED_AT_ONCE = 1024,
+	CONFIRMED_WAIT_US = 250000,
 };
 
 static const struct db_stmt ADD = {
@@ -60,6 +62,7 @@ struct outbox {
 	struct flight oldest; /* head of the ring */
 	size_t bytes;         /* of payloads on their way */
 	VEC(int64_t) confirmed;
+	int64_t confirmed_us; /* when the oldest of them came, monotonic */
 	VEC(char *) subjects; /* whose rows are wanted at once */
 	bool left_out;        /* the table may have rows of any age that are not on their way */
 	bool more;            /* the last sweep found as much as it looked for */
@@ -228,6 +231,13 @@ static void delete_confirmed(struct outbox *o, struct db *db)
 	vec_clear(&o->confirmed);
 }
 
+/* Most confirmed rows are soon forgotten by their key: to delete them right away would contend for their locks. */
+static bool confirmed_due(const struct outbox *o)
+{
+	return o->confirmed.n >= CONFIRMED_AT_ONCE ||
+	       (o->confirmed.n && time_mono_us() - o->confirmed_us >= CONFIRMED_WAIT_US);
+}
+
 static struct db_param flight_ids(struct outbox *o, struct arena *a)
 {
 	struct db_array *x = db_array_new(a, db_i64(0));
@@ -301,17 +311,26 @@ static void use_database(struct outbox *o)
 	auto_free(db_give) struct db *db = NULL;
 	bool due = time_mono_us() >= o->next_sweep_us || ((o->left_out || o->more) && half_empty(o));
 
-	if (!o->confirmed.n && !due && !o->subjects.n)
+	if (!confirmed_due(o) && !due && !o->subjects.n)
 		return;
 	if (due)
 		o->more = false; /* should the database not answer, try again later, not at once */
 	if (db_take(o->pool, &db, NULL) != OK)
 		return;
-	delete_confirmed(o, db);
+	if (confirmed_due(o))
+		delete_confirmed(o, db);
 	if (o->subjects.n)
 		sweep_subjects(o, db);
 	if (due)
 		sweep(o, db);
+}
+
+static void delete_last(struct outbox *o)
+{
+	auto_free(db_give) struct db *db = NULL;
+
+	if (o->confirmed.n && db_take(o->pool, &db, NULL) == OK)
+		delete_confirmed(o, db);
 }
 
 /* ---- the thread ---- */
@@ -329,6 +348,8 @@ static void take_received(struct outbox *o, struct str payload)
 			log_warn("unreadable Received", LOG_ERR(&err), LOG_INT("held_back", held));
 		return;
 	}
+	if (!o->confirmed.n)
+		o->confirmed_us = time_mono_us();
 	/* Only what was on its way: nobody else can confirm a row. */
 	for (size_t i = 0; i < m->n_ids; i++)
 		if (drop_flight(o, m->ids[i]))
@@ -353,23 +374,33 @@ static void take_event(struct outbox *o, struct event *e)
 	event_free(e);
 }
 
+static int64_t wait_us(const struct outbox *o)
+{
+	int64_t turn_us = MIN(o->resend_us, o->sweep_us) / 4;
+
+	if (o->more && half_empty(o))
+		return 0;
+	return o->confirmed.n ? MIN(turn_us, CONFIRMED_WAIT_US) : turn_us;
+}
+
 static void *outbox_thread(void *arg)
 {
 	struct outbox *o = arg;
 	struct event *events[TURN];
-	int64_t turn_us = MIN(o->resend_us, o->sweep_us) / 4;
 
 	pthread_setname_np(pthread_self(), "outbox");
 	for (;;) {
-		size_t n = queue_pop(o->events, (void **)events, TURN, o->more && half_empty(o) ? 0 : turn_us);
+		size_t n = queue_pop(o->events, (void **)events, TURN, wait_us(o));
 		if (n == 0 && queue_closed(o->events))
-			return NULL;
+			break;
 		for (size_t i = 0; i < n; i++)
 			take_event(o, events[i]);
 		resend_before(o, time_mono_us() - o->resend_us);
 		use_database(o);
 		metric_set(o->in_flight, (int64_t)u64map_count(o->flights));
 	}
+	delete_last(o);
+	return NULL;
 }
 
 static void push(struct outbox *o, struct event *e)
