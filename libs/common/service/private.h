@@ -48,3 +48,8 @@ void queues_print(struct buf *b);
 
 /* process.c: resident memory, CPU time, descriptors, threads, start time, under Prometheus' usual names. */
 void process_metrics(struct metrics *m);
+
+/* heap.c: bound glibc's heaps (before any thread starts); then, from the loop, give back what a peak left behind. */
+void heap_bound(void);
+struct heap_keeper *heap_keeper_new(struct loop *loop);
+void heap_keeper_free(struct heap_keeper *k);

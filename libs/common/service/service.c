@@ -1,7 +1,6 @@
 /* The main that daemons share: boot in order, serve, drain, tear down in the order's mirror. */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 
 /* Beyond the grace, for close and what a drain overran. */
 enum { WATCHDOG_EXTRA_US = 15 * 1000 * 1000 };
-enum { MAX_HEAPS = 4, HEAP_KEEP_BYTES = 1 << 20 };
 
 #define AT(field) .offset = offsetof(struct service_config, field)
 static const struct config_key SHARED_KEYS[] = {
@@ -232,6 +230,7 @@ static int serve(struct run *r)
 	int fd = signals_install();
 	crash_install(r->service->name);
 	process_metrics(r->ctx.metrics);
+	struct heap_keeper *heap = heap_keeper_new(r->ctx.loop);
 	r->wake = loop_io_new(r->ctx.loop, "signals", fd, true, false, on_wake, r);
 	enum code c = open_service(r, &err);
 	if (c) {
@@ -242,6 +241,7 @@ static int serve(struct run *r)
 	}
 	profiler_stop(r->profiler);
 	loop_io_free(r->wake);
+	heap_keeper_free(heap);
 	return c || atomic_load(&failed) ? 1 : 0;
 }
 
@@ -281,22 +281,12 @@ static int act(struct run *r)
 	return status;
 }
 
-/* By itself glibc makes eight heaps a core for the threads, and keeps the more of them the larger the blocks that were
- * freed. So bounded, memory is given back after a peak. (A smaller threshold gives more back, and makes large
- * executions slower: their blocks come and go by page faults.) */
-static void bound_heaps(void)
-{
-	mallopt(M_ARENA_MAX, MAX_HEAPS);
-	mallopt(M_MMAP_THRESHOLD, HEAP_KEEP_BYTES);
-	mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
-}
-
 int service_main(const struct service *service, int argc, char **argv)
 {
 	struct run r = {.service = service, .tables = {SHARED_KEYS, service->keys}};
 	int status = 2;
 
-	bound_heaps();
+	heap_bound();
 	if (options_parse(service, argc, argv, &r.options))
 		status = r.options.action == ACTION_DONE ? 0 : act(&r);
 	config_free(r.config);
