@@ -1,0 +1,112 @@
+/* The interpreter: tasks. */
+#include "interpreter.h"
+
+enum { SYSTEM_RETRIES = 3 };
+
+static bool may_retry(const struct plan_node *n, uint32_t attempt, uint32_t system, bool by_system)
+{
+	if (by_system)
+		return system < SYSTEM_RETRIES;
+	return attempt + 1 - system < (n->retries ? n->retries + 1 : 1);
+}
+
+struct attempts {
+	struct scope *c;
+	const struct plan_node *n;
+	const char *dir;
+	struct val value; /* what it gives if it does */
+	struct outcome o;
+};
+
+static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses);
+
+static void retry(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses, bool by_system)
+{
+	if (may_retry(t->n, number, system, by_system))
+		attempt(t, number + 1, system + by_system, hangs, losses);
+	else
+		t->o.fail = true;
+}
+
+/* Its node is given up when two timeouts have passed. */
+static void hang(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
+{
+	t->o.slow = true;
+	t->o.timed_out |= hangs > 0 || is_racing(t->c);
+	retry(t, number, system, hangs + 1, losses, false);
+}
+
+static void dynamic(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
+{
+	struct plan *p = plan_of_dynamic(t->c->s, t->dir, t->n->depth + 1);
+	const char *dir = arena_printf(t->c->s->a, "%s/%u", t->dir, number);
+	struct outcome o = run_plan(t->c, p, dir, (struct val){.kind = VAL_MISSING}, false);
+
+	if (o.timed_out || (t->n->timeout_us && o.slow))
+		hang(t, number, system, hangs, losses);
+	if (t->n->timeout_us && o.slow)
+		t->o.timed_out = true;
+	o.timed_out = false;
+	outcome_either(&t->o, &o);
+}
+
+static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
+{
+	const struct sim *s = t->c->s;
+	struct outcome good = outcome_gives(t->value);
+	bool hung = fate_of(s, t->n, t->dir, number) == FATE_HANG;
+
+	/* It may get lost after a long while. */
+	if (losses > 0)
+		retry(t, number, system, hangs + hung, losses - 1, true);
+	if (is_racing(t->c) && t->n->timeout_us)
+		hang(t, number, system, hangs, losses);
+	if (number == 0 && t->n->kind == PLAN_DYNAMIC && is_half_done(t->c->x, t->dir)) {
+		dynamic(t, number, system, hangs, losses);
+		return;
+	}
+	switch (fate_of(s, t->n, t->dir, number)) {
+	case FATE_USER_ERROR: retry(t, number, system, hangs, losses, false); break;
+	case FATE_SYSTEM_ERROR: retry(t, number, system, hangs, losses, true); break;
+	case FATE_HANG: hang(t, number, system, hangs, losses); break;
+	case FATE_SUCCESS:
+		if (t->n->kind == PLAN_DYNAMIC)
+			dynamic(t, number, system, hangs, losses);
+		else
+			outcome_either(&t->o, &good);
+		break;
+	default: t->o.fail = true; break;
+	}
+}
+
+struct val given(const struct scope *c, const char *dir, const struct val *in, size_t n)
+{
+	auto_buf struct buf b = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (val_is_vague(&in[i]))
+			return (struct val){.kind = VAL_ANY};
+		buf_addc(&b, ' ');
+		val_text(&b, &in[i]);
+	}
+	return (struct val){.kind = VAL_INT, .number = given_for(c->s, dir, buf_text(&b))};
+}
+
+struct outcome run_task(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in, size_t n_in)
+{
+	static const struct val ERROR = {.kind = VAL_NONE};
+	struct attempts t = {.c = c, .n = n, .dir = dir};
+
+	t.value = n->takes_error ? given(c, dir, &ERROR, 1) : given(c, dir, in, n_in);
+	attempt(&t, 0, 0, 0, c->s->harsh ? c->s->losses_left : 0);
+	return t.o;
+}
+
+struct outcome run_nap(struct scope *c, const struct plan_node *n)
+{
+	struct outcome o = outcome_nothing();
+
+	if (n->sleep_us)
+		lose_patience(c, n, &o);
+	return o;
+}
