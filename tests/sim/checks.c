@@ -8,12 +8,16 @@
 #define NODE(p) CORE_NODE_EXECUTION_PHASE_##p
 #define TASK(p) CORE_TASK_EXECUTION_PHASE_##p
 
+#define TASK_BEGUN (BIT(TASK(QUEUED)) | BIT(TASK(WAITING_FOR_RESOURCES)) | BIT(TASK(INITIALIZING)))
+
 static const unsigned TASK_BEFORE[] = {
 	[TASK(QUEUED)] = BIT(0),
-	[TASK(RUNNING)] = BIT(0) | BIT(TASK(QUEUED)),
-	[TASK(SUCCEEDED)] = BIT(0) | BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
-	[TASK(FAILED)] = BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
-	[TASK(ABORTED)] = BIT(TASK(QUEUED)) | BIT(TASK(RUNNING)),
+	[TASK(WAITING_FOR_RESOURCES)] = BIT(TASK(QUEUED)),
+	[TASK(INITIALIZING)] = BIT(TASK(QUEUED)) | BIT(TASK(WAITING_FOR_RESOURCES)),
+	[TASK(RUNNING)] = BIT(0) | TASK_BEGUN,
+	[TASK(SUCCEEDED)] = BIT(0) | TASK_BEGUN | BIT(TASK(RUNNING)),
+	[TASK(FAILED)] = TASK_BEGUN | BIT(TASK(RUNNING)),
+	[TASK(ABORTED)] = TASK_BEGUN | BIT(TASK(RUNNING)),
 };
 static const unsigned NODE_BEFORE[] = {
 	[NODE(QUEUED)] = BIT(0),
@@ -175,6 +179,9 @@ static void check_result(struct sim *s, const struct exec *x, const struct place
 	const struct outcome *o = map_get(x->results, str_of(p->dir));
 	unsigned phase = (unsigned)e->phase;
 
+	if (phase == NODE(FAILED) && p->node && str_starts(str_of(e->error->code), "RetriesExhausted|"))
+		check_budget_spent(s, p);
+
 	if (!p->node || phase == NODE(SKIPPED))
 		return;
 	if (!o && !x->imprecise)
@@ -255,14 +262,32 @@ static void check_array(struct sim *s, struct exec *x, const EventTaskExecutionE
 	set_phase(x, key, phase);
 	for (size_t i = 0; i < e->metadata->n_external_resources; i++) {
 		const EventExternalResourceInfo *info = e->metadata->external_resources[i];
-		bool queued = info->phase == CORE_TASK_EXECUTION_PHASE_QUEUED;
 		key = arena_printf(s->scratch, "item %s", info->external_id);
 		before = phase_of(x, key);
-		check(s, (TASK_BEFORE[info->phase] & BIT(before)) || (queued && before == TASK(QUEUED)) ||
+		bool goes_on = info->phase == before && !task_is_over(before);
+		check(s, (TASK_BEFORE[info->phase] & BIT(before)) || goes_on ||
 				 (!before && info->retry_attempt)); /* a child that is launched again */
 		set_phase(x, key, (unsigned)info->phase);
 		seen->items[info->phase]++;
 	}
+}
+
+/* A connector may tell more than once in a phase. */
+static bool goes_on(struct exec *x, const char *key, const EventTaskExecutionEvent *e, unsigned before)
+{
+	bool same = (unsigned)e->phase == before && !task_is_over(before);
+	uintptr_t next = (uintptr_t)map_get(x->versions, str_of(key));
+	bool more = same && e->phase_version >= next;
+
+	map_put(x->versions, str_of(key), (void *)((uintptr_t)e->phase_version + 1));
+	return more;
+}
+
+static bool is_of_executor(const EventTaskExecutionEvent *e)
+{
+	const char *plugin = e->metadata->plugin_identifier;
+
+	return strcmp(plugin, "container") == 0 || strcmp(plugin, "connector-service") == 0;
 }
 
 static void check_task(struct sim *s, struct exec *x, const EventTaskExecutionEvent *e)
@@ -275,16 +300,18 @@ static void check_task(struct sim *s, struct exec *x, const EventTaskExecutionEv
 	const char *key = arena_printf(s->scratch, "task %s %u", node, e->retry_attempt);
 	unsigned before = phase_of(x, key), phase = (unsigned)e->phase;
 
-	check(s, phase < ARRAY_SIZE(TASK_BEFORE) && (TASK_BEFORE[phase] & BIT(before)));
+	bool more = goes_on(x, key, e, before);
+	check(s, phase < ARRAY_SIZE(TASK_BEFORE) && ((TASK_BEFORE[phase] & BIT(before)) || more));
 	if (!before && e->retry_attempt) {
 		unsigned last = phase_of(x, arena_printf(s->scratch, "task %s %u", node, e->retry_attempt - 1));
 		/* It succeeds and its workflow does not; or it did so in an execution that this one recovers. */
 		check(s, task_is_over(last) || (!last && x->recovers && e->retry_attempt == 1));
 	}
-	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) &&
-	    strcmp(e->metadata->plugin_identifier, "container") == 0)
+	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) && is_of_executor(e)) {
 		check(s, s->now->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
 				 s->now->attempt_finished->attempt == e->retry_attempt);
+		check(s, strcmp(e->metadata->plugin_identifier, attempt_plugin(s, s->now)) == 0);
+	}
 	set_phase(x, key, phase);
 }
 

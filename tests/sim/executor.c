@@ -1,173 +1,5 @@
-/* Who does what the engine asks for: runs attempts and children, sets timers, reads and writes the store. */
+/* Who does what the engine asks for: launches children, sets timers, reads and writes the store. */
 #include "sim.h"
-
-/* ---- attempts ---- */
-
-static const char *number_key(struct sim *s, int64_t execution, uint32_t node, uint32_t attempt)
-{
-	return arena_printf(s->a, "%lld/%u/%u", (long long)execution, node, attempt);
-}
-
-static struct attempt_state *attempt_at(struct sim *s, int64_t execution, uint32_t node, uint32_t attempt)
-{
-	return map_get(s->attempts, str_of(number_key(s, execution, node, attempt)));
-}
-
-static struct attempt_state *attempt_put(struct sim *s, struct exec *x, const struct action *action, enum doing doing)
-{
-	struct attempt_state *state = arena_new_of(s->a, struct attempt_state);
-
-	state->doing = doing;
-	state->exec = x;
-	map_put(s->attempts, str_of(number_key(s, x->id, action->node, action->attempt)), state);
-	return state;
-}
-
-static AlulaInput *end_with_outputs(struct sim *s, const struct action *action, const char *dir)
-{
-	const struct attempt *a = action->start;
-	const char *uri = arena_printf(s->a, "%s/outputs.pb", a->output_prefix);
-	CoreLiteralMap *in = store_resolve(s, a->inputs, a->n_inputs);
-	auto_buf struct buf text = {0};
-
-	for (size_t i = 0; i < in->n_literals; i++) {
-		buf_addc(&text, ' ');
-		literal_text(&text, in->literals[i]->value);
-	}
-	CoreLiteralMap *out = add_literal(s->a, NULL, "o0", int_literal(s->a, given_for(s, dir, buf_text(&text))));
-	store_put(s, uri, out);
-	return finished_with(s->a, action->execution, 0, action->node, action->attempt, one_in(s, 2) ? out : NULL, uri);
-}
-
-static AlulaInput *end_of(struct sim *s, const struct action *action, const struct place *place)
-{
-	int64_t x = action->execution;
-	uint32_t node = action->node, attempt = action->attempt;
-	const struct plan_node *n = place->node;
-
-	switch (fate_of(s, n, place->dir, attempt)) {
-	case FATE_HANG: return NULL;
-	case FATE_USER_ERROR: return failed(s->a, x, 0, node, attempt, true, false);
-	case FATE_FINAL_ERROR: return failed(s->a, x, 0, node, attempt, false, false);
-	case FATE_SYSTEM_ERROR: return failed(s->a, x, 0, node, attempt, true, true);
-	case FATE_BAD_DYNAMIC: return finished_dynamic(s->a, x, 0, node, attempt, NULL);
-	default: break;
-	}
-	if (n->kind != PLAN_DYNAMIC)
-		return end_with_outputs(s, action, place->dir);
-	return finished_dynamic(s->a, x, 0, node, attempt,
-				closure_of_plan(s, plan_of_dynamic(s, place->dir, n->depth + 1)));
-}
-
-/* An attempt never begins before the one before it is over, nor without a reason. */
-static void check_earlier_attempt(struct sim *s, const struct action *action, const struct place *place)
-{
-	struct attempt_state *last = attempt_at(s, action->execution, action->node, action->attempt - 1);
-
-	/* It had succeeded in an execution that this one recovers. */
-	if (!last && action->attempt == 1 && left_of(exec_of(s, action->execution), place->dir))
-		return;
-	check(s, last && last->doing != RUNS);
-	check(s, action->attempt <= place->node->retries + 3);
-	if (place->node->kind == PLAN_TASK && !s->racing && !s->harsh)
-		check(s, fate_of(s, place->node, place->dir, action->attempt - 1) != FATE_SUCCESS);
-}
-
-static void tell_of_attempt(struct sim *s, const struct action *action, const struct attempt_state *state,
-			    int64_t from_us)
-{
-	if (!state->end || !one_in(s, 6))
-		post(s, from_us, started(s->a, action->execution, 0, action->node, action->attempt), MAIL_PROCESS);
-	if (!state->end)
-		return;
-	AlulaInput *end = pb_clone(state->end, s->a);
-	if (one_in(s, 2))
-		end->attempt_finished->started_at_us = s->now_us + 1;
-	post(s, MAX(state->end_us, s->now_us), end, MAIL_PROCESS);
-}
-
-/* A restarted propeller may ask for one that runs. */
-static void found_again(struct sim *s, const struct action *action, struct attempt_state *state)
-{
-	check(s, s->restarting && state->doing != STOPPED);
-	if (s->harsh && s->losses_left > 0 && state->doing == RUNS && one_in(s, 2)) {
-		s->losses_left--;
-		state->end = failed(s->a, action->execution, 0, action->node, action->attempt, true, true);
-		state->end_us = s->now_us;
-	}
-	tell_of_attempt(s, action, state, s->now_us);
-}
-
-static void start_attempt(struct sim *s, struct exec *x, const struct action *action)
-{
-	const struct attempt *a = action->start;
-	const struct place *place = place_named(x, a->node_unique_id);
-	struct attempt_state *state = attempt_at(s, x->id, action->node, action->attempt);
-
-	check(s, place && place->node && (place->node->kind == PLAN_TASK || place->node->kind == PLAN_DYNAMIC));
-	check(s, a->attempt == action->attempt);
-	const char *prefix = arena_printf(s->a, "%s%s/%u", x->root, place->dir + strlen(x->dir), action->attempt);
-	if (strcmp(prefix, a->output_prefix) != 0)
-		sim_fail(s, "an attempt writes to %s instead of %s", a->output_prefix, prefix);
-	if (a->shares_inputs)
-		store_get(s, a->inputs_uri);
-	if (state) {
-		found_again(s, action, state);
-		return;
-	}
-	if (action->attempt > 0)
-		check_earlier_attempt(s, action, place);
-	state = attempt_put(s, x, action, RUNS);
-	state->place = place;
-	state->end = end_of(s, action, place);
-	state->end_us = later(s, 15);
-	seen->starts++;
-	tell_of_attempt(s, action, state, later(s, 8));
-}
-
-static void abort_attempt(struct sim *s, struct exec *x, const struct action *action)
-{
-	struct attempt_state *state = attempt_at(s, x->id, action->node, action->attempt);
-
-	if (!state)
-		attempt_put(s, x, action, STOPPED);
-	else if (state->doing == RUNS)
-		state->doing = STOPPED;
-}
-
-void attempt_ended(struct sim *s, const AlulaInput *in)
-{
-	struct attempt_state *state = NULL;
-	struct child_state *child = NULL;
-
-	if (in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED)
-		state = attempt_at(s, in->execution, in->attempt_finished->node, in->attempt_finished->attempt);
-	if (in->input_case == ALULA_INPUT_INPUT_CHILD_FINISHED)
-		child = map_get(s->children, str_of(in->child_finished->child->name));
-	if (state && state->doing == RUNS)
-		state->doing = ENDED;
-	if (child && child->doing == RUNS)
-		child->doing = ENDED;
-}
-
-void check_nothing_runs(struct sim *s, const struct exec *x)
-{
-	size_t it = 0;
-	struct str key;
-	void *value;
-
-	while (map_next(s->attempts, &it, &key, &value)) {
-		const struct attempt_state *state = value;
-		if (state->exec == x && state->doing == RUNS)
-			sim_fail(s, "attempt %.*s runs on when its execution is over", STR_ARG(key));
-	}
-	it = 0;
-	while (map_next(s->children, &it, &key, &value)) {
-		const struct child_state *state = value;
-		if (state->parent == x && state->doing == RUNS)
-			sim_fail(s, "child %.*s runs on when its parent is over", STR_ARG(key));
-	}
-}
 
 /* ---- children ---- */
 
@@ -277,6 +109,28 @@ void tell_parent(struct sim *s, struct exec *x, const EventWorkflowExecutionEven
 	post(s, later(s, 3), in, MAIL_COMMAND);
 }
 
+void child_ended(struct sim *s, const AlulaInput *in)
+{
+	if (in->input_case != ALULA_INPUT_INPUT_CHILD_FINISHED)
+		return;
+	struct child_state *child = map_get(s->children, str_of(in->child_finished->child->name));
+	if (child && child->doing == RUNS)
+		child->doing = ENDED;
+}
+
+static void check_no_child_runs(struct sim *s, const struct exec *x)
+{
+	size_t it = 0;
+	struct str key;
+	void *value;
+
+	while (map_next(s->children, &it, &key, &value)) {
+		const struct child_state *state = value;
+		if (state->parent == x && state->doing == RUNS)
+			sim_fail(s, "child %.*s runs on when its parent is over", STR_ARG(key));
+	}
+}
+
 /* ---- the rest ---- */
 
 static void store_outputs(struct sim *s, const struct action *action)
@@ -359,7 +213,8 @@ static void done(struct sim *s, struct exec *x)
 {
 	if (!x->done)
 		check_end(s, x);
-	check_nothing_runs(s, x);
+	check_no_attempt_runs(s, x);
+	check_no_child_runs(s, x);
 	if (!x->done)
 		recover_perhaps(s, x);
 	x->done = true;
@@ -373,6 +228,7 @@ void act(struct sim *s, const struct action *action)
 	switch (action->kind) {
 	case ACTION_START_ATTEMPT: start_attempt(s, x, action); break;
 	case ACTION_ABORT_ATTEMPT: abort_attempt(s, x, action); break;
+	case ACTION_WATCH_ATTEMPT: watch_attempt(s, action); break;
 	case ACTION_SET_TIMER:
 		post(s, action->at_us - (one_in(s, 20) ? USEC_PER_SEC : 0),
 		     timer_fired(s->a, x->id, 0, action->timer, action->node, action->attempt), MAIL_INTERNAL);

@@ -80,6 +80,7 @@ static void world_free(struct sim *s)
 	for (size_t i = 0; i < s->execs.n; i++) {
 		map_free(s->execs.at[i]->results);
 		map_free(s->execs.at[i]->phases);
+		map_free(s->execs.at[i]->versions);
 		map_free(s->execs.at[i]->places);
 		map_free(s->execs.at[i]->left);
 		vec_free(&s->execs.at[i]->journal);
@@ -195,12 +196,15 @@ static bool print_seen(const struct seen *all)
 	static const char *const KINDS[] = {"task",   "dynamic",  "echo",         "core-sleep", "sleep",
 					    "signal", "approval", "sub-workflow", "branch",     "launch plan",
 					    "child",  "array",    "failure node"};
-	bool fair = all->crashes && all->lost_records && all->fenced && all->spoilt && all->recoveries;
+	bool fair = all->crashes && all->lost_records && all->fenced && all->spoilt && all->recoveries &&
+		    all->watched_again && all->exhausted[0] && all->exhausted[1];
 
 	printf("%zu executions: %zu succeeded, %zu failed, %zu aborted; %zu had one possible end\n", all->executions,
 	       all->ends[0], all->ends[1], all->ends[2], all->exact);
 	printf("%zu steps, %zu attempts, %zu crashes, %zu records lost, %zu owners fenced, %zu spoilt,\n%zu recovered\n",
 	       all->steps, all->starts, all->crashes, all->lost_records, all->fenced, all->spoilt, all->recoveries);
+	printf("%zu resources of connectors, %zu of them watched again; retries exhausted: %zu, by the system: %zu\n",
+	       all->resources, all->watched_again, all->exhausted[0], all->exhausted[1]);
 	for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++) {
 		const size_t *n = all->nodes[i];
 		printf("%-13s %8zu succeeded %7zu failed %6zu timed out %7zu aborted %7zu skipped\n", KINDS[i],

@@ -13,17 +13,31 @@ uint64_t oracle(const struct sim *s, const char *what, const char *dir, uint32_t
 	return splitmix64(&state);
 }
 
+/* In some places attempts fail again and again, in every other one of them by the system. */
+static bool is_cursed(const struct sim *s, const char *dir)
+{
+	return s->cruelty && oracle(s, "curse", dir, 0) % 30 == 0;
+}
+
 static bool goes_wrong(const struct sim *s, const char *dir, uint32_t attempt)
 {
-	return oracle(s, "luck", dir, attempt) % 1000 < (uint64_t)s->cruelty;
+	return oracle(s, "luck", dir, attempt) % 1000 < (is_cursed(s, dir) ? 800 : (uint64_t)s->cruelty);
+}
+
+bool is_by_connector(const struct sim *s, const char *dir, uint32_t attempt)
+{
+	return oracle(s, "connector", dir, 0) % 5 == 0 && oracle(s, "made", dir, attempt) % 8 > 0;
 }
 
 enum fate fate_of(const struct sim *s, const struct plan_node *n, const char *dir, uint32_t attempt)
 {
 	uint64_t how = oracle(s, "fate", dir, attempt) % 20;
+	bool by_system = is_cursed(s, dir) && oracle(s, "curse", dir, 1) % 2;
 
 	if (!goes_wrong(s, dir, attempt))
 		return FATE_SUCCESS;
+	if (by_system && oracle(s, "curse", dir, attempt + 2) % 8)
+		return FATE_SYSTEM_ERROR;
 	if (how < 7)
 		return FATE_USER_ERROR;
 	if (how < 9)

@@ -143,8 +143,9 @@ struct exec {
 	bool starved;        /* something may hang, and not everything may run at once */
 	bool may_abort;
 	int64_t seq;
-	struct map *phases; /* key -> phase + 1 */
-	struct map *places; /* unique id of a node -> struct place */
+	struct map *phases;   /* key -> phase + 1 */
+	struct map *versions; /* of tasks' phases */
+	struct map *places;   /* unique id of a node -> struct place */
 	int phase;
 	size_t running;
 	bool accepted, done, confirmed; /* confirmed: its journal is gone */
@@ -168,6 +169,9 @@ struct attempt_state {
 	const struct place *place; /* NULL: it was stopped before it began */
 	AlulaInput *end;           /* NULL: it hangs */
 	int64_t end_us;
+	bool by_connector, watched;
+	const char *resource;  /* what the connector made, once that is committed */
+	bool failed_by_system; /* committed */
 };
 
 struct child_state {
@@ -214,7 +218,7 @@ struct sim {
 	struct map *closures; /* plan's address -> CoreCompiledWorkflowClosure */
 	const AlulaInput *now;
 	int64_t now_us;
-	size_t steps, crashes, starts, n_plans;
+	size_t steps, crashes, starts, n_plans, n_resources;
 	bool restarting, over;
 };
 
@@ -254,6 +258,8 @@ CoreCompiledWorkflowClosure *closure_of_plan(struct sim *s, const struct plan *p
 /* oracle.c */
 uint64_t oracle(const struct sim *s, const char *what, const char *dir, uint32_t attempt);
 enum fate fate_of(const struct sim *s, const struct plan_node *n, const char *dir, uint32_t attempt);
+/* Somebody elsewhere runs it, and tells what was made for it. */
+bool is_by_connector(const struct sim *s, const char *dir, uint32_t attempt);
 enum child_fate child_fate_of(const struct sim *s, const struct plan_node *n, const char *dir, uint32_t attempt);
 /* What a task or child at `dir` gives for these inputs, each as text. */
 int64_t given_for(const struct sim *s, const char *dir, const char *inputs);
@@ -290,15 +296,26 @@ CoreLiteralMap *store_resolve(struct sim *s, const struct value_ref *at, size_t 
 /* The answer to a READ_VALUES. */
 void store_read(struct sim *s, const struct action *action, AlulaValuesRead *read);
 
+/* attempts.c */
+void start_attempt(struct sim *s, struct exec *x, const struct action *action);
+void abort_attempt(struct sim *s, struct exec *x, const struct action *action);
+void watch_attempt(struct sim *s, const struct action *action);
+/* It has told its end; what it told is committed. */
+void attempt_ended(struct sim *s, const AlulaInput *in);
+void attempt_committed(struct sim *s, const AlulaInput *in);
+/* What events name as the plugin of the attempt that ends with this. */
+const char *attempt_plugin(struct sim *s, const AlulaInput *in);
+/* Its node says that there were enough attempts. */
+void check_budget_spent(struct sim *s, const struct place *p);
+void check_no_attempt_runs(struct sim *s, const struct exec *x);
+
 /* executor.c */
 /* Somebody will set it, if the oracle says so. */
 void await_signal(struct sim *s, const struct exec *x, const char *signal);
 void act(struct sim *s, const struct action *action);
-/* An attempt or child has told its end. */
-void attempt_ended(struct sim *s, const AlulaInput *in);
+void child_ended(struct sim *s, const AlulaInput *in);
 /* An execution that runs here is over: tell its parent. */
 void tell_parent(struct sim *s, struct exec *x, const EventWorkflowExecutionEvent *last);
-void check_nothing_runs(struct sim *s, const struct exec *x);
 
 /* world.c */
 void world_run(struct sim *s);
@@ -340,5 +357,6 @@ struct seen {
 	size_t nodes[N_PLAN_KINDS + 1][16]; /* by kind (the last: failure nodes) and phase */
 	size_t items[16], ends[3], exact;
 	size_t crashes, lost_records, fenced, starts, steps, executions, spoilt, recoveries;
+	size_t resources, watched_again, exhausted[2]; /* by themselves, by the system */
 };
 extern struct seen *seen;

@@ -58,6 +58,7 @@ struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, s
 	x->input = input;
 	x->results = map_new();
 	x->phases = map_new();
+	x->versions = map_new();
 	x->places = map_new();
 	x->left = map_new();
 	x->recovers = recovers;
@@ -170,6 +171,7 @@ static void commit(struct sim *s, const struct waiting *w)
 
 	s->now = entry->input;
 	say_record(s, x, entry);
+	attempt_committed(s, entry->input);
 	check_record(s, x, entry->record);
 	x->accepted = true;
 	vec_push(&x->journal, w->entry);
@@ -336,6 +338,7 @@ static void deliver(struct sim *s, struct mail m)
 	w.actions = step.actions;
 	vec_push(&s->waiting, w);
 	attempt_ended(s, &in);
+	child_ended(s, &in);
 	if (crashes_now(s))
 		crash(s);
 	else if (below(s, (uint64_t)s->batch) == 0)
