@@ -119,7 +119,7 @@ static void check_earlier_attempt(struct sim *s, const struct action *action, co
 
 	check(s, has_budget(s, place->node, action->execution, action->node, action->attempt));
 	/* It had succeeded in an execution that this one recovers. */
-	if (!last && action->attempt == 1 && left_of(exec_of(s, action->execution), place->dir))
+	if (!last && action->attempt == 1 && is_half_done(exec_of(s, action->execution), place->dir))
 		return;
 	check(s, last && last->doing != RUNS);
 	if (place->node->kind == PLAN_TASK && !s->racing && !s->harsh)
@@ -219,8 +219,12 @@ void start_attempt(struct sim *s, struct exec *x, const struct action *action)
 		found_again(s, action, state);
 		return;
 	}
+	if (place->array && item_left(x, place->array->node, place->array->dir, place->item))
+		sim_fail(s, "item %s was done before, but runs again", place->dir);
 	if (action->attempt > 0)
 		check_earlier_attempt(s, action, place);
+	else
+		check(s, strcmp(a->prev_checkpoint_prefix, place->array ? "" : checkpoint_left(x, place->dir)) == 0);
 	state = attempt_put(s, x, action, RUNS);
 	state->place = place;
 	state->by_connector = place->node->kind == PLAN_TASK && is_by_connector(s, place->dir, action->attempt);

@@ -123,6 +123,8 @@ static void place_items(struct sim *s, struct exec *x, const struct place *array
 		*p = *array;
 		p->dir = arena_printf(s->a, "%s/0/%d", array->dir, i);
 		p->node = array->node->item;
+		p->array = array;
+		p->item = (uint32_t)i;
 		map_put(x->places, str_of(flyte_unique_id(s->a, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32)), p);
 	}
 }
@@ -231,7 +233,7 @@ static void check_node(struct sim *s, struct exec *x, const EventNodeExecutionEv
 		sim_fail(s, "node %s was done before, but runs again", p->dir);
 	check(s, phase != NODE(RECOVERED) || (left && left->done));
 	/* The task of a dynamic node was done. */
-	bool leaps = phase == NODE(RUNNING) && !before && left;
+	bool leaps = phase == NODE(RUNNING) && !before && is_half_done(x, p->dir);
 	if (phase >= ARRAY_SIZE(NODE_BEFORE) || !((NODE_BEFORE[phase] & BIT(before)) || leaps))
 		sim_fail(s, "node %s goes from %s to %s", p->dir,
 			 enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)before),
@@ -269,6 +271,7 @@ static void check_array(struct sim *s, struct exec *x, const EventTaskExecutionE
 				 (!before && info->retry_attempt)); /* a child that is launched again */
 		set_phase(x, key, (unsigned)info->phase);
 		seen->items[info->phase]++;
+		left_note_item(s, x, place_named(x, e->parent_node_execution_id->node_id), info);
 	}
 }
 

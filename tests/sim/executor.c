@@ -43,8 +43,13 @@ static void launch_real(struct sim *s, struct exec *x, const struct action *acti
 	const char *dir = arena_printf(s->a, "%s/%u/child", place->dir, action->attempt);
 
 	check(s, strcmp(action->child->launch_plan->name, place->node->plan->name) == 0);
-	state->exec = exec_new(s, place->node->plan, dir, val_of(s->a, input), action->child->id.name, NULL);
+	/* What recovers has what the earlier one had. */
+	struct exec *old = action->child->recovers ? exec_named(s, action->child->recovers->name) : NULL;
+	check(s, !old || (old->done && old->plan == place->node->plan));
+	state->exec = exec_new(s, place->node->plan, dir, old ? old->input : val_of(s->a, input),
+			       action->child->id.name, old);
 	state->exec->parent = x;
+	seen->children_recovered += old != NULL;
 }
 
 static void launch(struct sim *s, struct exec *x, const struct action *action)
@@ -56,6 +61,8 @@ static void launch(struct sim *s, struct exec *x, const struct action *action)
 
 	check(s, strlen(c->id.name) <= 20 && in->n_literals == 1 && strcmp(in->literals[0]->key, "x") == 0);
 	check(s, place && place->node && (place->node->kind == PLAN_LAUNCH || place->node->kind == PLAN_CHILD));
+	const char *old = place->array || action->attempt ? NULL : child_left(x, place->dir);
+	check(s, !old == !c->recovers && (!old || strcmp(old, c->recovers->name) == 0));
 	if (state) {
 		check(s, s->restarting && state->doing != STOPPED && state->parent == x);
 		child_answers(s, action, state);
@@ -198,17 +205,6 @@ static void go_on_later(struct sim *s, struct exec *x)
 	post(s, s->now_us, go_on(s->a, x->id, 0), MAIL_INTERNAL);
 }
 
-/* Somebody recovers it. */
-static void recover_perhaps(struct sim *s, struct exec *x)
-{
-	bool over_well = x->phase == CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED;
-
-	if (x->parent || over_well || x->accept->accepted->unreadable || strlen(x->dir) > 2 || one_in(s, 2))
-		return;
-	seen->recoveries++;
-	exec_new(s, x->plan, arena_printf(s->a, "~%s", x->dir), x->input, NULL, x);
-}
-
 static void done(struct sim *s, struct exec *x)
 {
 	if (!x->done)
@@ -219,6 +215,7 @@ static void done(struct sim *s, struct exec *x)
 		recover_perhaps(s, x);
 	x->done = true;
 	engine_forget(s->engine, x->id);
+	recover_what_is_over(s);
 }
 
 void act(struct sim *s, const struct action *action)

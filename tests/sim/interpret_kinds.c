@@ -51,7 +51,22 @@ static struct outcome inner(struct scope *c, const struct plan_node *n, const ch
 
 static struct outcome child(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in)
 {
-	return run_plan(c, n->plan, arena_printf(c->s->a, "%s/child", dir), in[0], true);
+	const char *child_dir = arena_printf(c->s->a, "%s/child", dir), *attempt = strrchr(dir, '/');
+	const char *old = strcmp(attempt, "/0") == 0
+				  ? child_left(c->x, arena_strndup(c->s->a, dir, (size_t)(attempt - dir)))
+				  : NULL;
+
+	if (!old)
+		return run_plan(c, n->plan, child_dir, in[0], true);
+	/* It recovers what was launched before, with what that had. */
+	struct exec x = *c->x;
+	struct scope inside = *c;
+	x.recovers = exec_named(c->s, old);
+	x.dir = child_dir;
+	inside.x = &x;
+	struct outcome o = run_plan(&inside, n->plan, child_dir, x.recovers->input, true);
+	c->x->imprecise |= x.imprecise;
+	return o;
 }
 
 /* `dir` is that of the attempt. */

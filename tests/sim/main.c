@@ -197,12 +197,14 @@ static bool print_seen(const struct seen *all)
 					    "signal", "approval", "sub-workflow", "branch",     "launch plan",
 					    "child",  "array",    "failure node"};
 	bool fair = all->crashes && all->lost_records && all->fenced && all->spoilt && all->recoveries &&
-		    all->watched_again && all->exhausted[0] && all->exhausted[1];
+		    all->watched_again && all->items_recovered && all->children_recovered && all->exhausted[0] &&
+		    all->exhausted[1];
 
 	printf("%zu executions: %zu succeeded, %zu failed, %zu aborted; %zu had one possible end\n", all->executions,
 	       all->ends[0], all->ends[1], all->ends[2], all->exact);
-	printf("%zu steps, %zu attempts, %zu crashes, %zu records lost, %zu owners fenced, %zu spoilt,\n%zu recovered\n",
-	       all->steps, all->starts, all->crashes, all->lost_records, all->fenced, all->spoilt, all->recoveries);
+	printf("%zu steps, %zu attempts, %zu crashes, %zu records lost, %zu owners fenced, %zu spoilt,\n%zu recovered, %zu items and %zu children of such\n",
+	       all->steps, all->starts, all->crashes, all->lost_records, all->fenced, all->spoilt, all->recoveries,
+	       all->items_recovered, all->children_recovered);
 	printf("%zu resources of connectors, %zu of them watched again; retries exhausted: %zu, by the system: %zu\n",
 	       all->resources, all->watched_again, all->exhausted[0], all->exhausted[1]);
 	for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++) {

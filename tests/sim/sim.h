@@ -119,14 +119,18 @@ struct place {
 	const struct plan *plan;
 	const struct plan_node *node; /* NULL: start-node, end-node */
 	const char *scope;            /* where the nodes are that it waits for */
+	const struct place *array;    /* of an item */
+	uint32_t item;
 };
 
 /* What a node leaves to an execution that recovers its own. */
 struct left {
 	const char *node_id;
-	EventNodeExecutionEvent *event;
+	EventNodeExecutionEvent *event; /* the last one, and what earlier ones said */
 	bool done;
-	bool untold; /* its outputs, if it has any: then it may run again */
+	bool untold;             /* its outputs, if it has any: then it may run again */
+	const char *futures_uri; /* its task gave a workflow */
+	AlulaRecoveredItems *items;
 };
 
 struct exec {
@@ -149,7 +153,7 @@ struct exec {
 	int phase;
 	size_t running;
 	bool accepted, done, confirmed; /* confirmed: its journal is gone */
-	bool going_on;
+	bool going_on, to_recover;
 	VEC(struct str) journal;
 };
 
@@ -336,7 +340,9 @@ void suffer(struct sim *s, const struct exec *x);
 
 /* recover.c */
 void left_note(struct sim *s, struct exec *x, const struct place *p, const EventNodeExecutionEvent *e);
+void left_note_item(struct sim *s, struct exec *x, const struct place *array, const EventExternalResourceInfo *info);
 void left_tell(struct sim *s, const struct exec *old, AlulaStartExecution *start);
+/* What the execution that this one recovers has left at this place; NULL for nothing. */
 const struct left *left_of(const struct exec *x, const char *dir);
 /* False: it is not done yet. */
 bool outcome_left(const struct exec *x, const char *dir, struct outcome *ret);
@@ -344,7 +350,18 @@ bool outcome_left(const struct exec *x, const char *dir, struct outcome *ret);
 bool is_half_done(const struct exec *x, const char *dir);
 /* It was done, and must not run again. */
 bool is_settled(const struct exec *x, const char *dir);
+/* "" for none. */
+const char *checkpoint_left(const struct exec *x, const char *dir);
+/* The execution that it launched; NULL for none. */
+const char *child_left(const struct exec *x, const char *dir);
+/* An item that is done, of an array that is not; NULL for none. */
+const AlulaRecoveredItem *item_left(const struct exec *x, const struct plan_node *array, const char *array_dir,
+				    uint32_t item);
+const char *item_left_uri(struct sim *s, const struct exec *x, const AlulaRecoveredItem *item, const char *array_dir);
 void compile_futures(struct sim *s, struct exec *x, const struct action *action);
+/* It is over: somebody may want to have it recovered. */
+void recover_perhaps(struct sim *s, struct exec *x);
+void recover_what_is_over(struct sim *s);
 const char *without_fortune(const char *dir);
 
 /* checks.c */
@@ -357,6 +374,7 @@ struct seen {
 	size_t nodes[N_PLAN_KINDS + 1][16]; /* by kind (the last: failure nodes) and phase */
 	size_t items[16], ends[3], exact;
 	size_t crashes, lost_records, fenced, starts, steps, executions, spoilt, recoveries;
-	size_t resources, watched_again, exhausted[2]; /* by themselves, by the system */
+	size_t resources, watched_again, items_recovered, children_recovered,
+		exhausted[2]; /* by themselves, by the system */
 };
 extern struct seen *seen;

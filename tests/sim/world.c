@@ -25,6 +25,14 @@ struct exec *exec_of(struct sim *s, int64_t id)
 	return NULL;
 }
 
+struct exec *exec_named(struct sim *s, const char *name)
+{
+	for (size_t i = 0; i < s->execs.n; i++)
+		if (strcmp(s->execs.at[i]->name, name) == 0)
+			return s->execs.at[i];
+	return NULL;
+}
+
 static AlulaInput *acceptance(struct sim *s, const struct exec *x)
 {
 	struct wf w = {.a = s->a, .closure = closure_of_plan(s, x->plan)};

@@ -376,6 +376,20 @@ static void failed(struct fold *f, const AlulaAttemptFinished *in)
 		complete_event(f, in, checkpoint, event, NULL);
 }
 
+/* An item cannot be a workflow: what its task did was of no use. */
+static void item_gave_workflow(struct fold *f, const AlulaAttemptFinished *in)
+{
+	AlulaAttemptFinished failure = *in;
+	AlulaAttemptError error = ALULA_ATTEMPT_ERROR_INIT;
+
+	error.error = in->dynamic->error ? in->dynamic->error
+					 : error_new(f->a, USER_ERROR, "DynamicWorkflowBuildFailed",
+						     "an item of an array cannot be a workflow");
+	failure.outcome_case = ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR;
+	failure.error = &error;
+	failed(f, &failure);
+}
+
 void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 {
 	struct node *n = attempt_running(f, in->node, in->attempt);
@@ -391,6 +405,9 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
 		make_up_for_start(f, n->run, in);
 		failed(f, in);
+	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC && frame_of(f, in->node)->array) {
+		make_up_for_start(f, n->run, in);
+		item_gave_workflow(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
 		make_up_for_start(f, n->run, in);
 		add_logs(f, n->run, in, attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));

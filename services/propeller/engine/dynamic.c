@@ -35,15 +35,12 @@ static void tell(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, cha
 void dynamic_begin(struct fold *f, uint32_t i, const AlulaDynamicWorkflow *in, char *deck_uri)
 {
 	const CoreExecutionError *error = in->error;
-	bool is_item = frame_of(f, i)->array;
-	const struct closure *c = in->closure && !is_item ? compile(f, in->closure) : NULL;
+	const struct closure *c = in->closure ? compile(f, in->closure) : NULL;
 	struct run *r = node_at(f, i)->run;
 
 	if (!error && (!c || c->error))
 		error = error_new(f->a, CORE_EXECUTION_ERROR_ERROR_KIND_USER, BUILD_FAILED, "%s",
-				  c         ? c->error->message
-				  : is_item ? "an item of an array cannot be a workflow"
-					    : "the task gave no workflow");
+				  c ? c->error->message : "the task gave no workflow");
 	if (!error)
 		frame_begin(f, i, &c->workflows[0], &(struct values){0}, true, &error);
 	if (error) {

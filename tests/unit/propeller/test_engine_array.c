@@ -302,11 +302,25 @@ static void test_many(void **state)
 	assert_non_null(find_action(&step, ACTION_STORE_OUTPUTS, N0));
 }
 
+/* Found by the simulator: it was told to have succeeded, and taken over when the execution was recovered. */
+static void test_item_that_gives_a_workflow_fails(void **state)
+{
+	struct rig *r = *state;
+	struct wf given = wf_new(r->a);
+
+	map(r, "python-task");
+	feed(r, accepted_with(r, int_list(r->a, 2)));
+	feed(r, finished_dynamic(r->a, 1, T0, ITEM0 + 1, 0, given.closure));
+	assert_string_equal(items_text(r, last_task(r)), "1 0 FAILED, 0 0 ABORTED");
+	assert_non_null(strstr(events_text(r->step.record, r->a), "cannot be a workflow"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_echo_items),
 		TEST(test_tasks),
+		TEST(test_item_that_gives_a_workflow_fails),
 		TEST(test_parallelism),
 		TEST(test_retries_and_failure),
 		TEST(test_min_successes),
