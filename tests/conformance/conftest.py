@@ -1,7 +1,10 @@
-"""`client`: flytekit's client on the session's stack."""
+"""`client`: flytekit's client on the session's stack; `ctl`: flytectl on it; `flows`: that with something registered."""
+import uuid
+
 import pytest
 
-pytest.register_assert_rewrite("suite")
+pytest.register_assert_rewrite("suite", "ctl")
+from ctl import Flytectl, Registered  # noqa: E402
 from flyte_client import Client  # noqa: E402
 
 
@@ -14,3 +17,13 @@ def client(stack):
 def shared(tmp_path):
     """A directory that tasks write to."""
     return str(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def ctl(stack, tmp_path_factory):
+    return Flytectl(stack, tmp_path_factory.mktemp("flytectl"))
+
+
+@pytest.fixture(scope="session")
+def flows(ctl):
+    return Registered(ctl, f"ctl-{uuid.uuid4().hex[:8]}")
