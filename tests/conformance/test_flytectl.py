@@ -1,5 +1,6 @@
 """The real flytectl: registering, reading tasks, workflows and launch plans, their state and their words."""
 import json
+import os
 import tarfile
 
 import pytest
@@ -310,17 +311,17 @@ def test_version_tells_alula_s(ctl):
 
 
 def test_config_validate(ctl):
-    assert "Validated config file successfully." in ctl.run("config", "validate", "--config", ctl.config).stderr
+    assert "Validated config file successfully." in ctl.run("config", "validate", "--file", ctl.config).stderr
     wrong = ctl.file("wrong.yaml", {"admin": {"endpoint": "dns:///localhost:1", "colour": "red"}})
-    found = ctl.run("config", "validate", "--strict", "--config", wrong)
-    assert found.returncode == 1 and "colour" in found.stdout + found.stderr
+    found = ctl.run("config", "validate", "--strict", "--file", wrong)
+    assert found.returncode == 1 and "invalid keys: colour" in found.stderr
 
 
-def test_a_config_file_alone_is_enough(ctl):
-    """As docs/flytectl.md has it: without the variable, from ~/.flyte/config.yaml."""
-    config = {"admin": {"endpoint": f"dns:///localhost:{ctl.stack.port('admin.grpc')}", "insecure": True}}
-    path = ctl.file("alone.yaml", config)
-    found = yaml.safe_load(ctl.plain("get", "project", "-o", "yaml", "--config", path, FLYTECTL_CONFIG=""))
+def test_the_config_that_flytectl_makes_is_enough(ctl, tmp_path):
+    env = {"HOME": str(tmp_path), "FLYTECTL_CONFIG": ""}
+    ctl.plain("config", "init", "--host", f"localhost:{ctl.stack.port('admin.grpc')}", "--insecure", **env)
+    assert os.path.exists(tmp_path / ".flyte/config.yaml")
+    found = yaml.safe_load(ctl.plain("get", "project", "-o", "yaml", **env))
     assert "flytesnacks" in [p["id"] for p in found]
 
 
