@@ -1,7 +1,7 @@
 """The real flytectl on a stack: `ctl("get", "task", ...)` runs it and gives what it printed.
 
 It comes from ALULA_FLYTECTL or the PATH.  It cannot be had from the registries that the tests install from: where it is
-not there, its tests are skipped and say so.
+not there, the modules that call need_flytectl() are skipped, and `make test` ends with what was not tested.
 """
 import json
 import os
@@ -15,17 +15,21 @@ import yaml
 
 from flyte_client import DOMAIN, FLOWS, PROJECT
 
-MISSING = ("NOT TESTED: flytectl is not on this machine. Put flytectl v1.16 on the PATH, or name it in ALULA_FLYTECTL, "
+MISSING = ("NOT TESTED: there is no flytectl on this machine. Put flytectl v1.16 on the PATH, or name it in ALULA_FLYTECTL, "
            "and run `make conformance PYTEST_ARGS='-k flytectl'`")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def find_flytectl():
     named = os.environ.get("ALULA_FLYTECTL")
-    if named:
-        assert os.access(named, os.X_OK), f"ALULA_FLYTECTL: {named} is not a program"
-        return os.path.abspath(named)
-    return shutil.which("flytectl") or pytest.skip(MISSING)
+    if named and not os.access(named, os.X_OK):
+        raise FileNotFoundError(f"ALULA_FLYTECTL: {named} is not a program")
+    return os.path.abspath(named) if named else shutil.which("flytectl")
+
+
+def need_flytectl():
+    if not find_flytectl():
+        pytest.skip(MISSING, allow_module_level=True)
 
 
 class Failed(Exception):
@@ -76,10 +80,10 @@ class Flytectl:
         return rows(self(*args, **kwargs))
 
     def file(self, name, content):
-        """A file with this content, as YAML if it is no text."""
+        """A file with this content, as JSON if it is no text: flytectl reads it as YAML, where a bare n is false."""
         path = os.path.join(self.directory, name)
         with open(path, "w", encoding="utf-8") as f:
-            f.write(content if isinstance(content, str) else yaml.safe_dump(content))
+            f.write(content if isinstance(content, str) else json.dumps(content))
         return path
 
     def read(self, name):
@@ -88,19 +92,20 @@ class Flytectl:
 
 
 def rows(table):
-    """A table's rows by its header; lines that go on a cell are added to it. The header's "NAME (18)" is NAME."""
-    lines = [[cell.strip() for cell in s.strip().strip("|").split("|")] for s in table.splitlines() if s.startswith("|")]
-    header = [re.sub(r" \(\d+\)$", "", cell) for cell in lines[0]]
-    found = []
-    for line, rule in zip(table.splitlines()[1:], table.splitlines()):
-        if not line.startswith("|") or line == table.splitlines()[1]:
+    """A table's rows by its header, whose "NAME (18)" is NAME. Below a rule begins a row; its further lines go on its cells."""
+    found, begins = [], False
+    for line in table.splitlines():
+        if not line.startswith("|"):
+            begins = True
             continue
         cells = [cell.strip() for cell in line.strip()[1:-1].split("|")]
-        if rule.startswith(" -"):
+        if begins:
             found.append(cells)
         else:
             found[-1] = [f"{a}\n{b}" if b else a for a, b in zip(found[-1], cells)]
-    return [dict(zip(header, cells)) for cells in found]
+        begins = False
+    header = [re.sub(r" \(\d+\)$", "", cell) for cell in found[0]]
+    return [dict(zip(header, cells)) for cells in found[1:]]
 
 
 def package(directory, modules, *options, source=FLOWS):

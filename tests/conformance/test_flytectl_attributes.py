@@ -9,7 +9,10 @@ from flyteidl.admin.project_pb2 import Project, ProjectListRequest
 from flyteidl.admin.workflow_attributes_pb2 import WorkflowAttributesGetRequest
 from google.protobuf.json_format import MessageToDict
 
+from ctl import need_flytectl
 from flyte_client import DOMAIN
+
+need_flytectl()
 
 # Of each kind: what stands in a file, and what a second file changes it to.
 KINDS = {

@@ -1,6 +1,7 @@
 """Workflows of test_flytectl*.py and test_remote_*.py: of every kind that flytectl draws, with launch plans that say much."""
 import datetime
 import os
+import time
 from typing import Tuple
 
 from flytekit import CronSchedule, Email, FixedRate, LaunchPlan, conditional, task, workflow
@@ -26,6 +27,11 @@ def needs(path: str, n: int) -> int:
     if not os.path.exists(path):
         raise ValueError(f"there is no {path}")
     return 2 * n
+
+
+@task
+def waits(seconds: int):
+    time.sleep(seconds)
 
 
 @workflow
