@@ -76,6 +76,7 @@ extern const struct api_binding admin_launch_plan_rpcs[];
 extern const struct api_binding admin_named_entity_rpcs[];
 extern const struct api_binding admin_attributes_rpcs[];
 extern const struct api_binding admin_execution_create_rpcs[];
+extern const struct api_binding admin_event_rpcs[];
 extern const struct api_binding admin_execution_parent_rpcs[];
 extern const struct api_binding admin_execution_recover_rpcs[];
 extern const struct api_binding admin_execution_rpcs[];

@@ -3,6 +3,7 @@
 #include "execution.h"
 
 #include "flyte/shard.h"
+#include "flyte/text.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
 #include "resource.h"
@@ -126,9 +127,10 @@ enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct e
 
 enum code missing_execution(const CoreWorkflowExecutionIdentifier *id, struct err *err)
 {
-	return err_set(err, NOT_FOUND,
-		       "missing entity of type execution with identifier project:\"%s\" domain:\"%s\" name:\"%s\"",
-		       id->project, id->domain, id->name);
+	auto_buf struct buf b = {0};
+
+	message_add_text(id, &b);
+	return err_set(err, NOT_FOUND, "missing entity of type execution with identifier %s", buf_text(&b));
 }
 
 /* One row of a statement by name. */
@@ -361,7 +363,7 @@ API_THUNK(admin_update_execution)
 
 /* ---- termination ---- */
 
-static struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTerminateRequest *in)
+struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTerminateRequest *in)
 {
 	AlulaCommand command = ALULA_COMMAND_INIT;
 	AlulaAbortExecution abort = ALULA_ABORT_EXECUTION_INIT;

@@ -87,6 +87,11 @@ enum code execution_recovery(struct request *rq, struct db *db, const CoreWorkfl
 
 enum code check_execution_id(const CoreWorkflowExecutionIdentifier *id, struct err *err);
 enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct err *err);
+enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err);
+/* NOT_FOUND. */
+enum code node_execution_exists(struct db *db, const CoreNodeExecutionIdentifier *id, struct err *err);
+enum code task_execution_exists(struct request *rq, struct db *db, const CoreTaskExecutionIdentifier *id,
+				struct err *err);
 /* The key of an execution. NOT_FOUND in flyteadmin's words. */
 enum code execution_key(struct db *db, const CoreWorkflowExecutionIdentifier *id, int64_t *ret, struct err *err);
 /* NOT_FOUND, in flyteadmin's words. */
@@ -109,6 +114,9 @@ enum code read_data(struct request *rq, const struct kept_data *d, CoreLiteralMa
 		    struct err *err);
 /* The file at `uri`, unpacked; NOT_FOUND, DATA_LOSS, … */
 enum code read_literals(struct request *rq, const char *uri, CoreLiteralMap **ret, struct err *err);
+
+/* The command that has propeller end an execution; the outbox keeps it under minus the key. */
+struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTerminateRequest *in);
 
 /* ---- handlers that others call too ---- */
 

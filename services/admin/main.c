@@ -33,6 +33,7 @@ static const struct {
 	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
+	{&ADMIN_SERVICE_TABLE, admin_event_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_parent_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_recover_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_rpcs},

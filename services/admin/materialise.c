@@ -229,7 +229,7 @@ static enum code forget_commands(struct fold *f, struct db *db, struct err *err)
 static bool anything_new(const struct fold *f)
 {
 	vec_each (struct execution_row **, x, &f->executions)
-		if ((*x)->known && (*x)->seq > (*x)->read_seq)
+		if (fold_changes(*x))
 			return true;
 	return false;
 }

@@ -69,7 +69,7 @@ enum code tell_parents(struct fold *f, struct db *db, struct outbox_rows *sent, 
 	bool any = false;
 
 	vec_each (struct execution_row **, x, &f->executions) {
-		if (!(*x)->known || !(*x)->over || !(*x)->parent || (*x)->seq <= (*x)->read_seq)
+		if (!fold_changes(*x) || !(*x)->over || !(*x)->parent)
 			continue;
 		db_array_add(keys, db_i64((*x)->key));
 		any = true;

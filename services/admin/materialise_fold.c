@@ -143,7 +143,7 @@ static void fold_workflow(struct execution_row *x, EventWorkflowExecutionEvent *
 		x->started_us = occurred_us;
 	else if (terminal && x->started_us)
 		x->duration_us = occurred_us - x->started_us;
-	if (e->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI)
+	if (e->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI && *e->output_uri)
 		x->outputs_uri = e->output_uri;
 	else if (e->output_result_case == EVENT_WORKFLOW_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA)
 		x->outputs = e->output_data;
@@ -368,6 +368,18 @@ static void fold_event(struct fold *f, struct execution_row *x, AlulaExecutionEv
 		break;
 	default: break;
 	}
+}
+
+void fold_told(struct fold *f, struct execution_row *x, AlulaExecutionEvent *e)
+{
+	x->beside = true;
+	fold_event(f, x, e);
+	x->over = x->moved && execution_phase_terminal(x->phase);
+}
+
+bool fold_changes(const struct execution_row *x)
+{
+	return x->known && (x->beside || x->seq > x->read_seq);
 }
 
 void fold_record(struct fold *f, AlulaRecord *record)

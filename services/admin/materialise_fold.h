@@ -21,6 +21,8 @@ struct execution_row {
 	int64_t seq;                         /* after the fold */
 	int64_t gap;                         /* the highest record that could not be taken in, 0 for none */
 	bool known;                          /* the table has it */
+	bool told;                           /* some of its events came by API: it may have rows before record 1 */
+	bool beside;                         /* an event was taken in beside its records */
 	int64_t parent;                      /* key of the execution whose node launched it, 0 for none */
 	CoreWorkflowExecutionIdentifier *id; /* once a record was taken in */
 	bool over;                           /* its last record was taken in */
@@ -84,6 +86,11 @@ struct task_row *fold_task(struct fold *f, int64_t execution, const char *node_i
 			   uint32_t retry_attempt);
 /* Take a record in, or note why not. Its execution is `known`. */
 void fold_record(struct fold *f, AlulaRecord *record);
+
+/* Take an event in that came by API, beside the records: their numbering does not know of it. */
+void fold_told(struct fold *f, struct execution_row *x, AlulaExecutionEvent *e);
+/* Has the batch anything for its row? */
+bool fold_changes(const struct execution_row *x);
 
 bool execution_phase_terminal(int32_t phase);
 bool node_phase_terminal(int32_t phase);

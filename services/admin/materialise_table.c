@@ -6,7 +6,7 @@
 
 static const struct db_stmt READ_EXECUTIONS = {
 	"materialise_read_executions",
-	"SELECT key, seq, phase, started_at, parent_execution FROM executions WHERE key = ANY($1)",
+	"SELECT key, seq, phase, started_at, parent_execution, told FROM executions WHERE key = ANY($1)",
 };
 
 static const struct db_stmt READ_NODES = {
@@ -39,6 +39,7 @@ enum code table_read_executions(struct fold *f, struct db *db, struct err *err)
 		x->phase = (int32_t)db_get_i64(rows, i, 2);
 		x->started_us = db_is_null(rows, i, 3) ? 0 : db_get_time_us(rows, i, 3);
 		x->parent = db_is_null(rows, i, 4) ? 0 : db_get_i64(rows, i, 4);
+		x->told = db_get_bool(rows, i, 5);
 	}
 	return c;
 }
@@ -128,7 +129,7 @@ enum code table_read_rows(struct fold *f, AlulaRecord *const *records, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct execution_row *x = fold_execution(f, records[i]->execution);
 		/* Nothing was taken in before record 1, and nothing of repeats will be. */
-		if (x->read_seq == 0 || records[i]->seq <= x->read_seq)
+		if ((x->read_seq == 0 && !x->told) || records[i]->seq <= x->read_seq)
 			continue;
 		for (size_t k = 0; k < records[i]->n_events; k++) {
 			const AlulaExecutionEvent *e = records[i]->events[k];
@@ -174,7 +175,7 @@ static const struct db_stmt WRITE_NODES = {
 	"outputs = coalesce(excluded.outputs, t.outputs), "
 	"dynamic_workflow = coalesce(excluded.dynamic_workflow, t.dynamic_workflow), "
 	"metadata = excluded.metadata, closure = excluded.closure "
-	"WHERE t.seq < excluded.seq AND t.phase NOT IN (3, 5, 6, 7, 8, 10)",
+	"WHERE t.seq <= excluded.seq AND t.phase NOT IN (3, 5, 6, 7, 8, 10)",
 };
 
 static const struct db_stmt WRITE_TASKS = {
@@ -191,7 +192,7 @@ static const struct db_stmt WRITE_TASKS = {
 	"error_kind = excluded.error_kind, error_code = excluded.error_code, "
 	"input_uri = coalesce(t.input_uri, excluded.input_uri), inputs = coalesce(t.inputs, excluded.inputs), "
 	"outputs = coalesce(excluded.outputs, t.outputs), closure = excluded.closure "
-	"WHERE t.seq < excluded.seq AND t.phase NOT IN (3, 4, 5)",
+	"WHERE t.seq <= excluded.seq AND t.phase NOT IN (3, 4, 5)",
 };
 
 static const struct db_stmt WRITE_SIGNALS = {
@@ -271,7 +272,7 @@ static enum code write_executions(struct fold *f, struct db *db, struct err *err
 
 	vec_each (struct execution_row **, at, &f->executions) {
 		struct execution_row *x = *at;
-		if (!x->known || x->seq == x->read_seq)
+		if (!fold_changes(x))
 			continue;
 		n++;
 		put(&c, db_i64(x->key));

@@ -2,6 +2,7 @@
  * Source: flyteadmin pkg/manager/impl/node_execution_manager.go (v1.16.8). */
 #include "execution.h"
 #include "flyte/dynamic.h"
+#include "flyte/text.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
 #include "validation.h"
@@ -50,13 +51,10 @@ enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct 
 
 static enum code missing_node(const CoreNodeExecutionIdentifier *id, struct err *err)
 {
-	const CoreWorkflowExecutionIdentifier *x = id->execution_id;
+	auto_buf struct buf b = {0};
 
-	return err_set(
-		err, NOT_FOUND,
-		"missing entity of type NODE_EXECUTION with identifier node_id:\"%s\" execution_id:{project:\"%s\" "
-		"domain:\"%s\" name:\"%s\"}",
-		id->node_id, x->project, x->domain, x->name);
+	message_add_text(id, &b);
+	return err_set(err, NOT_FOUND, "missing entity of type node execution with identifier %s", buf_text(&b));
 }
 
 /* One row of a statement by execution and node; an execution that there is not has no nodes either. */
@@ -77,6 +75,13 @@ static enum code by_node(struct db *db, const struct db_stmt *stmt, const CoreNo
 	if (!c)
 		*ret = take(rows);
 	return c;
+}
+
+enum code node_execution_exists(struct db *db, const CoreNodeExecutionIdentifier *id, struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+
+	return by_node(db, &GET, id, &rows, err);
 }
 
 static enum code read_node(const struct db_rows *rows, size_t i, int col, CoreWorkflowExecutionIdentifier *execution,

@@ -1,6 +1,7 @@
 /* Task executions: what the materialiser wrote, read back.
  * Source: flyteadmin pkg/manager/impl/task_execution_manager.go (v1.16.8). */
 #include "execution.h"
+#include "flyte/text.h"
 #include "pb/pb.h"
 #include "validation.h"
 
@@ -55,7 +56,7 @@ static const struct list_column TASK_COLUMNS[] = {
 static const struct list_entity ENTITIES[] = {
 	{"task_execution", "te", TASK_EXECUTION_COLUMNS, NULL}, {"task", "t", TASK_COLUMNS, NULL}, {0}};
 
-static enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err)
+enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err)
 {
 	if (!id)
 		return err_set(err, INVALID_ARGUMENT, "missing id");
@@ -69,14 +70,15 @@ static enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, 
 
 static enum code missing_task(const CoreTaskExecutionIdentifier *id, struct err *err)
 {
-	const CoreWorkflowExecutionIdentifier *x = id->node_execution_id->execution_id;
+	auto_buf struct buf b = {0};
+	CoreTaskExecutionIdentifier bare = *id;
+	CoreIdentifier task = *id->task_id;
 
-	return err_set(
-		err, NOT_FOUND,
-		"missing entity of type TASK_EXECUTION with identifier node_id:\"%s\" execution_id:{project:\"%s\" "
-		"domain:\"%s\" name:\"%s\"} retry_attempt:%u task %s:%s",
-		id->node_execution_id->node_id, x->project, x->domain, x->name, id->retry_attempt, id->task_id->name,
-		id->task_id->version);
+	bare.retry_attempt = 0;
+	bare.task_id = &task;
+	task.resource_type = CORE_RESOURCE_TYPE_UNSPECIFIED;
+	message_add_text(&bare, &b);
+	return err_set(err, NOT_FOUND, "missing entity of type task execution with identifier %s", buf_text(&b));
 }
 
 static enum code by_task(struct request *rq, struct db *db, const struct db_stmt *stmt,
@@ -110,6 +112,14 @@ static CoreIdentifier *read_task_id(const struct db_rows *rows, size_t i, int co
 	id->name = db_get_text(rows, i, col + 2, a);
 	id->version = db_get_text(rows, i, col + 3, a);
 	return id;
+}
+
+enum code task_execution_exists(struct request *rq, struct db *db, const CoreTaskExecutionIdentifier *id,
+				struct err *err)
+{
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+
+	return by_task(rq, db, &GET, id, &rows, err);
 }
 
 static enum code read_task(const struct db_rows *rows, size_t i, int col, CoreWorkflowExecutionIdentifier *execution,

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "metrics/metrics.h"
 #include "pb/method.h"
@@ -26,6 +27,9 @@ struct request {
 	/* Metadata (gRPC) or header (HTTP) by lower-case name; NULL if absent. Borrowed from the call. */
 	const char *(*header)(const struct request *rq, const char *name);
 	void *transport; /* the transport's own */
+	/* With an error: a message in `arena` that says it to programs, the one of google.rpc.Status.details; NULL for
+	 * none. Flyte's propeller looks there for what became of its events. */
+	const void *detail;
 };
 
 typedef enum code (*api_handler)(struct request *rq, const void *in, void *ret, struct err *err);
@@ -74,6 +78,10 @@ const struct pb_method *api_method_table(const struct api_method *m);
  * them for a login prompt. */
 enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
 		   struct err *err);
+
+/* Append google.rpc.Status, packed. `detail` may be NULL. */
+#define TYPE_URL_PREFIX "type.googleapis.com/"
+void status_pack(enum code code, const char *text, const void *detail, struct buf *b);
 
 /* Count a call that ended before api_call: its message did not parse, say. */
 void api_count(const struct api_method *m, enum code code, int64_t duration_us);

@@ -63,14 +63,20 @@ enum code format_write(const struct format *f, const void *message, struct http_
 	return OK;
 }
 
-static void add_varint(struct buf *b, uint64_t n)
+/* As JSON shows an Any: its fields behind its type. */
+static void add_detail(const struct format *f, const void *detail, struct buf *b)
 {
-	for (; n > 0x7f; n >>= 7)
-		buf_addc(b, (char)(n | 0x80));
-	buf_addc(b, (char)n);
+	auto_buf struct buf fields = {0};
+
+	if (json_write(&fields, detail, &f->json, NULL) != OK || fields.len < 2)
+		return;
+	buf_printf(b, "{\"@type\":\"" TYPE_URL_PREFIX "%s\"%s", ((const ProtobufCMessage *)detail)->descriptor->name,
+		   fields.len > 2 ? "," : "");
+	buf_add(b, fields.data + 1, fields.len - 1);
 }
 
-void format_error(const struct format *f, enum code code, const char *text, struct http_response *rs)
+void format_error(const struct format *f, enum code code, const char *text, const void *detail,
+		  struct http_response *rs)
 {
 	rs->status = gateway_status(code);
 	rs->n_headers = 0;
@@ -78,15 +84,14 @@ void format_error(const struct format *f, enum code code, const char *text, stru
 	http_response_header(rs, "Content-Type", f->content_type);
 	if (code == UNAUTHENTICATED)
 		http_response_header(rs, "WWW-Authenticate", text);
-	if (f->binary) { /* google.rpc.Status {int32 code = 1; string message = 2;} */
-		buf_addc(&rs->body, 1 << 3);
-		add_varint(&rs->body, code);
-		buf_addc(&rs->body, 2 << 3 | 2);
-		add_varint(&rs->body, strlen(text));
-		buf_adds(&rs->body, text);
+	if (f->binary) {
+		status_pack(code, text, detail, &rs->body);
 		return;
 	}
 	buf_printf(&rs->body, "{\"code\":%d,\"message\":", code);
 	buf_json_string(&rs->body, str_of(text));
-	buf_adds(&rs->body, ",\"details\":[]}");
+	buf_adds(&rs->body, ",\"details\":[");
+	if (detail)
+		add_detail(f, detail, &rs->body);
+	buf_adds(&rs->body, "]}");
 }

@@ -138,7 +138,7 @@ static const char *authority(const struct http_request *rq)
 	return forwarded && *forwarded ? forwarded : host ? host : "";
 }
 
-static enum code call(const struct passage *p, ProtobufCMessage **ret, struct err *err)
+static enum code call(const struct passage *p, ProtobufCMessage **ret, const void **ret_detail, struct err *err)
 {
 	struct http_request *http = p->http;
 	struct request rq = {.arena = http->arena,
@@ -159,15 +159,18 @@ static enum code call(const struct passage *p, ProtobufCMessage **ret, struct er
 	if (c)
 		return c;
 	*ret = pb_new(http->arena, p->rule->method->out);
-	return api_call(p->gateway->api, p->rule->target, &rq, in, *ret, err);
+	c = api_call(p->gateway->api, p->rule->target, &rq, in, *ret, err);
+	*ret_detail = rq.detail;
+	return c;
 }
 
 static void serve(const struct passage *p, struct http_response *rs)
 {
 	const struct format *format = format_out(p->http);
 	ProtobufCMessage *out = NULL;
+	const void *detail = NULL;
 	struct err err;
-	enum code c = call(p, &out, &err);
+	enum code c = call(p, &out, &detail, &err);
 	const ProtobufCFieldDescriptor *part = p->rule->response_body;
 	if (!c && part) {
 		ProtobufCMessage *m = *(ProtobufCMessage **)((char *)out + part->offset);
@@ -176,7 +179,7 @@ static void serve(const struct passage *p, struct http_response *rs)
 	if (!c && format_write(format, out, rs, &err))
 		c = INTERNAL;
 	if (c)
-		format_error(format, c, arena_strdup(p->http->arena, err.text), rs);
+		format_error(format, c, arena_strdup(p->http->arena, err.text), detail, rs);
 }
 
 /* A POST of a form can stand for another method (grpc-gateway's path length fallback). */
@@ -215,11 +218,11 @@ bool gateway_serve(const struct gateway *g, struct http_request *rq, struct http
 	if (rule)
 		serve(&(struct passage){g, rule, &path, rq, as_form}, rs);
 	else
-		format_error(format_out(rq), UNIMPLEMENTED, "Method Not Allowed", rs);
+		format_error(format_out(rq), UNIMPLEMENTED, "Method Not Allowed", NULL, rs);
 	return true;
 }
 
 void gateway_not_found(struct http_request *rq, struct http_response *rs)
 {
-	format_error(format_out(rq), NOT_FOUND, "Not Found", rs);
+	format_error(format_out(rq), NOT_FOUND, "Not Found", NULL, rs);
 }

@@ -59,8 +59,9 @@ const struct format *format_out(const struct http_request *rq);
 enum code format_read(const struct format *f, const ProtobufCMessageDescriptor *desc, struct str body, struct arena *a,
 		      void **ret, struct err *err);
 enum code format_write(const struct format *f, const void *message, struct http_response *rs, struct err *err);
-/* google.rpc.Status, with the HTTP status of `code`. */
-void format_error(const struct format *f, enum code code, const char *text, struct http_response *rs);
+/* google.rpc.Status, with the HTTP status of `code`; `detail` may be NULL. */
+void format_error(const struct format *f, enum code code, const char *text, const void *detail,
+		  struct http_response *rs);
 
 /* ---- metadata.c ---- */
 

@@ -53,6 +53,7 @@ void call_free(struct call *c)
 	if (c->out)
 		grpc_byte_buffer_destroy(c->out);
 	grpc_slice_unref(c->status_text);
+	grpc_slice_unref(c->status_details.value);
 	if (c->call)
 		grpc_call_unref(c->call);
 	free(c);
@@ -85,6 +86,9 @@ void call_answer(struct call *c, enum code code, const char *text)
 	if (code != OK) {
 		c->status_text = rpc_status_slice(text);
 		ops[n].data.send_status_from_server.status_details = &c->status_text;
+		ops[n].data.send_status_from_server.trailing_metadata = &c->status_details;
+		ops[n].data.send_status_from_server.trailing_metadata_count =
+			GRPC_SLICE_LENGTH(c->status_details.value) > 0;
 	}
 	n++;
 	ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
@@ -97,6 +101,22 @@ void call_answer(struct call *c, enum code code, const char *text)
 }
 
 /* ---- the handler ---- */
+
+/* Trailers are bounded by clients; a detail without its text would be taken for the whole. */
+enum { MAX_DETAILS_BYTES = 3072 };
+
+static void set_details(struct call *c, enum code code, const char *text, const void *detail)
+{
+	auto_buf struct buf b = {0};
+
+	if (!detail)
+		return;
+	status_pack(code, text, detail, &b);
+	if (b.len > MAX_DETAILS_BYTES)
+		return;
+	c->status_details.key = grpc_slice_from_static_string("grpc-status-details-bin");
+	c->status_details.value = grpc_slice_from_copied_buffer(b.data, b.len);
+}
 
 static const char *find_header(const struct request *rq, const char *name)
 {
@@ -137,6 +157,8 @@ static enum code handle(struct call *c, struct arena *a, const char *peer, struc
 	code = api_call(c->api, c->method, &rq, in, out, err);
 	if (code == OK)
 		c->out = rpc_pack(out);
+	else
+		set_details(c, code, err->text, rq.detail);
 	return code;
 }
 
@@ -276,7 +298,7 @@ void call_request(struct rpc_server *s)
 
 	c->server = s;
 	c->tag = (struct tag){.fn = arrived, .owner = c};
-	c->status_text = grpc_empty_slice();
+	c->status_text = c->status_details.value = grpc_empty_slice();
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->metadata);
 	RPC_STARTED(&c->tag);

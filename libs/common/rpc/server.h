@@ -31,6 +31,7 @@ struct call {
 	grpc_metadata_array metadata;
 	grpc_byte_buffer *in, *out;
 	grpc_slice status_text;
+	grpc_metadata status_details; /* its value is empty for none */
 	int cancelled;
 	const struct api *api;
 	const struct api_method *method;
