@@ -1,5 +1,6 @@
 #include "task_resources.h"
 
+#include "flyte/pod.h"
 #include "flyte/resources.h"
 #include "pb/pb.h"
 
@@ -35,19 +36,34 @@ enum code task_resources_of(struct request *rq, struct db *db, const struct attr
 	return OK;
 }
 
+/* What its containers ask for. */
+static CoreResources **asked_by(const CoreTaskTemplate *task, struct arena *a, size_t *ret_n)
+{
+	CoreResources *none = NULL;
+	CoreResources **own =
+		task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ? &task->container->resources : &none;
+
+	if (task->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD)
+		return pod_resources(task->k8s_pod->pod_spec, a, ret_n);
+	*ret_n = *own && ((*own)->n_requests || (*own)->n_limits);
+	return arena_dup(a, own, sizeof(CoreResources *));
+}
+
 enum code task_resources_check(struct request *rq, struct db *db, const CoreIdentifier *id,
 			       const CoreTaskTemplate *task, struct err *err)
 {
-	bool container = task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER;
-	const CoreResources *asked = container ? task->container->resources : NULL;
 	struct attributes_scope scope = {id->project, id->domain, ""};
 	AdminTaskResourceAttributes *platform = NULL;
+	size_t n;
+	CoreResources **asked = asked_by(task, rq->arena, &n);
 
-	if (!asked || (!asked->n_requests && !asked->n_limits))
+	if (!n)
 		return OK;
 	enum code c = task_resources_of(rq, db, &scope, true, &platform, err);
 	struct platform_resources of = {platform ? platform->defaults : NULL, platform ? platform->limits : NULL};
-	return c ? c : resources_check(id, asked, &of, rq->arena, err);
+	for (size_t i = 0; !c && i < n; i++)
+		c = resources_check(id, asked[i], &of, rq->arena, err);
+	return c;
 }
 
 static enum code check_one(const char *which, const char *key, const char *text, struct err *err)

@@ -232,6 +232,12 @@ def test_one_of_many_wins(admin):
     assert codes.count(None) == 1 and codes.count(BAD) == 8 and codes.count(EXISTS) == 7
 
 
+def pod_of(request, **resources):
+    """The task becomes a pod, whose second container has these resources."""
+    request.spec.template.k8s_pod.pod_spec.update({"containers": [
+        {"name": "beside", "image": "x:1"}, {"name": "main", "image": "x:1", "resources": resources}]})
+
+
 @pytest.mark.parametrize("change, text", [
     (lambda r: r.id.ClearField("name"), "missing name"),
     (lambda r: r.id.ClearField("version"), "missing version"),
@@ -251,6 +257,9 @@ def test_one_of_many_wins(admin):
      "Description: Value required [command].\n"),
     (lambda r: r.spec.template.container.resources.requests.add(name=1, value="much"),
      "Parsing of CPU request failed for value much"),
+    (lambda r: pod_of(r, requests={"cpu": "much"}), "container [main]: resources.requests.cpu is \"much\""),
+    (lambda r: pod_of(r, limits={"example.com/any": "1Gx"}), "container [main]: resources.limits.example.com/any is"),
+    (lambda r: pod_of(r, requests={"cpu": 2}, limits={"cpu": "1"}), "Requested CPU default [2] is greater than the limit [1]"),
     (lambda r: setattr(r.id, "name", "n" * 256), "name cannot exceed 255 characters"),
 ])
 def test_bad_tasks(admin, change, text):

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "compiler/private.h"
+#include "flyte/pod.h"
+#include "flyte/resources.h"
 #include "flyteidl/core/tasks.h"
-#include "google/protobuf/struct.h"
 
 static enum code missing(const char *field, struct err *err)
 {
@@ -13,36 +14,6 @@ static enum code missing(const char *field, struct err *err)
 }
 
 /* ---- quantities ---- */
-
-static const char *const SUFFIXES[] = {"",  "n", "u",  "m",  "k",  "M",  "G",  "T",
-				       "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-
-static bool is_exponent(const char *s)
-{
-	if (*s != 'e' && *s != 'E')
-		return false;
-	s += 1 + (s[1] == '+' || s[1] == '-');
-	size_t digits = strspn(s, "0123456789");
-	return digits && !s[digits];
-}
-
-/* Kubernetes' quantities. Source: apimachinery resource.ParseQuantity. */
-static bool is_quantity(const char *s)
-{
-	s += *s == '+' || *s == '-';
-	size_t whole = strspn(s, "0123456789"), fraction = 0;
-	s += whole;
-	if (*s == '.') {
-		fraction = strspn(++s, "0123456789");
-		s += fraction;
-	}
-	if (!whole && !fraction)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(SUFFIXES); i++)
-		if (strcmp(s, SUFFIXES[i]) == 0)
-			return true;
-	return is_exponent(s);
-}
 
 static const char *resource_name(const CoreResourcesResourceEntry *e)
 {
@@ -56,13 +27,11 @@ static enum code check_quantities(CoreResourcesResourceEntry *const *entries, si
 	for (size_t i = 0; i < n; i++) {
 		if (is_quantity(entries[i]->value))
 			continue;
-		return err_set(
-			err, INVALID_ARGUMENT,
-			"Parsing of %s request failed for value %s - reason  quantities must match the regular "
-			"expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'. Please follow K8s conventions "
-			"for resources "
-			"https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
-			resource_name(entries[i]), entries[i]->value);
+		return err_set(err, INVALID_ARGUMENT,
+			       "Parsing of %s request failed for value %s - reason  " QUANTITY_RULE
+			       ". Please follow K8s conventions for resources "
+			       "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/",
+			       resource_name(entries[i]), entries[i]->value);
 	}
 	return OK;
 }
@@ -124,14 +93,6 @@ static bool is_dns_label(const char *s)
 	return n && n <= LABEL_BYTES && strspn(s, ANY) == n && strchr(WORD, s[0]) && strchr(WORD, s[n - 1]);
 }
 
-static const PbValue *struct_field(const PbStruct *s, const char *name)
-{
-	for (size_t i = 0; s && i < s->n_fields; i++)
-		if (strcmp(s->fields[i]->key, name) == 0)
-			return s->fields[i]->value;
-	return NULL;
-}
-
 static void compile_pod(const CoreTaskTemplate *t, struct compile_errors *e)
 {
 	const PbStruct *spec = t->k8s_pod->pod_spec;
@@ -175,6 +136,8 @@ enum code check_task_template(const CoreTaskTemplate *t, struct err *err)
 			       "invalid TaskSpecification, pod tasks should specify their target as a K8sPod with a "
 			       "defined pod spec");
 	enum code c = t->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ? check_container(t->container, err) : OK;
+	if (t->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD)
+		c = pod_check_quantities(t->k8s_pod->pod_spec, err);
 	if (c)
 		return c;
 	struct compile_errors errors = {0};

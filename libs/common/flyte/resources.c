@@ -19,6 +19,32 @@ static const struct suffix {
 	{"Gi", 30, 0}, {"Ti", 40, 0}, {"Pi", 50, 0}, {"Ei", 60, 0},
 };
 
+static bool is_exponent(const char *s)
+{
+	if (*s != 'e' && *s != 'E')
+		return false;
+	s += 1 + (s[1] == '+' || s[1] == '-');
+	size_t digits = strspn(s, "0123456789");
+	return digits && !s[digits];
+}
+
+bool is_quantity(const char *s)
+{
+	s += *s == '+' || *s == '-';
+	size_t whole = strspn(s, "0123456789"), fraction = 0;
+	s += whole;
+	if (*s == '.') {
+		fraction = strspn(++s, "0123456789");
+		s += fraction;
+	}
+	if (!whole && !fraction)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(SUFFIXES); i++)
+		if (strcmp(s, SUFFIXES[i].name) == 0)
+			return true;
+	return is_exponent(s);
+}
+
 static bool read_suffix(struct str s, int *ret_two, int *ret_ten)
 {
 	int64_t exponent;

@@ -12,6 +12,11 @@ struct quantity {
 	bool binary;   /* written with Ki, Mi, … */
 };
 
+/* Does Kubernetes read it as a quantity? */
+bool is_quantity(const char *text);
+/* What that takes, for messages. */
+#define QUANTITY_RULE "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+/* False also for one of more than 30 digits. */
 bool quantity_read(const char *text, struct quantity *ret);
 /* As Go prints it: 2000m is "2", 1024Mi is "1Gi". */
 const char *quantity_text(struct quantity q, struct arena *a);

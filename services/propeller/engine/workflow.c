@@ -4,6 +4,7 @@
 #include "engine/building.h"
 #include "engine/private.h"
 #include "flyte/ids.h"
+#include "flyte/overrides.h"
 #include "pb/pb.h"
 
 bool node_names_find(const struct node_names *names, const char *id, uint32_t *ret)
@@ -183,20 +184,21 @@ static void fill_ids(struct workflow *w, uint32_t i, const char *id, const char 
 	wn->event_id.node_id = (char *)flyte_unique_id(w->arena, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32);
 }
 
-/* A node may ask for another image or other resources than its task. */
-static const struct task *overridden(struct workflow *w, const struct task *task, const CoreTaskNodeOverrides *o)
+/* The task as this node runs it. */
+static const struct task *overridden(struct building *b, const struct wf_node *wn, const CoreTaskNodeOverrides *o)
 {
-	bool applies = task && task->template->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER && o &&
-		       (*o->container_image || o->resources);
+	struct err err;
+	const CoreTaskTemplate *template;
 
-	if (!applies)
-		return task;
-	struct task *t = arena_dup(w->arena, task, sizeof *task);
-	CoreTaskTemplate *template = pb_clone(task->template, w->arena);
-	if (*o->container_image)
-		template->container->image = arena_strdup(w->arena, o->container_image);
-	if (o->resources)
-		template->container->resources = pb_clone(o->resources, w->arena);
+	if (!wn->task)
+		return NULL;
+	if (task_overridden(wn->task->template, o, b->w->arena, &template, &err) != OK) {
+		making_fail(b->making, "WorkflowBuildError", "node [%s]: %s", wn->id, err.text);
+		return wn->task;
+	}
+	if (template == wn->task->template)
+		return wn->task;
+	struct task *t = arena_dup(b->w->arena, wn->task, sizeof *wn->task);
 	t->template = template;
 	return t;
 }
@@ -229,7 +231,7 @@ static void fill_task(struct building *b, uint32_t i)
 
 	wn->kind = KIND_TASK;
 	wn->task = map_get(b->making->tasks, str_of(making_id_text(b->w->arena, n->reference_id)));
-	wn->task = overridden(b->w, wn->task, n->overrides);
+	wn->task = overridden(b, wn, n->overrides);
 	if (!wn->task)
 		making_fail(b->making, "BadSpecificationError", "node [%s]: its task is not in the compiled workflow",
 			    wn->id);

@@ -554,7 +554,8 @@ static bool is_core_type(const char *type)
 static bool connector_takes(struct executor *x, const CoreTaskTemplate *task)
 {
 	struct registry *r = &x->registry;
-	bool sync, contained = task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER;
+	bool sync, contained = task->target_case == CORE_TASK_TEMPLATE_TARGET_CONTAINER ||
+			       task->target_case == CORE_TASK_TEMPLATE_TARGET_K8S_POD;
 
 	if (r->connectors.n == 0)
 		return false;

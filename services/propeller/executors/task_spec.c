@@ -6,6 +6,7 @@
 
 #include "alula/bus.h"
 #include "base/base.h"
+#include "flyte/overrides.h"
 #include "flyte/pod.h"
 #include "flyte/template.h"
 
@@ -228,6 +229,8 @@ enum code task_spec_make(const struct propeller_config *config, const struct att
 	struct task_spec spec = {0};
 	enum code c = task_container(attempt->task, a, &container, err);
 
+	if (!c)
+		c = task_check_shared_memory(attempt->task, err);
 	if (!c)
 		c = make_argv(attempt, container, a, &spec, err);
 	if (c)
