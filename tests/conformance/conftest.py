@@ -3,8 +3,8 @@ import uuid
 
 import pytest
 
-pytest.register_assert_rewrite("suite", "ctl")
-from ctl import Flytectl, Registered  # noqa: E402
+pytest.register_assert_rewrite("suite", "flytectl")
+from flytectl import Flytectl, Registered  # noqa: E402
 from flyte_client import Client  # noqa: E402
 
 

@@ -9,13 +9,13 @@ from flyteidl.admin.common_pb2 import NamedEntityGetRequest, NamedEntityIdentifi
 from flyteidl.admin.launch_plan_pb2 import LaunchPlanState
 from flyteidl.core.identifier_pb2 import LAUNCH_PLAN, TASK, WORKFLOW, Identifier
 
-from ctl import need_flytectl, package
+from flytectl import need_flytectl, package
 from flyte_client import DOMAIN
 
 need_flytectl()
 
-TASKS = ["ctl.greet", "ctl.needs", "ctl.waits", "leaves.instant", "leaves.integer", "leaves.integers", "leaves.number",
-         "leaves.text", "leaves.truth"]
+TASKS = ["ctl.decked", "ctl.greet", "ctl.grows", "ctl.needs", "ctl.waits", "leaves.instant", "leaves.integer",
+         "leaves.integers", "leaves.number", "leaves.text", "leaves.truth"]
 WORKFLOWS = ["ctl.echoes", "ctl.fragile", "ctl.hello", "ctl.launches", "ctl.shapes"]
 PLANS = sorted(WORKFLOWS + ["ctl.daily", "ctl.echoes_plan", "ctl.hourly"])
 OF_NAME = {TASK: "task", WORKFLOW: "workflow", LAUNCH_PLAN: "launchplan"}
@@ -149,7 +149,7 @@ def test_pages(flows, kind):
     ("name=ctl.greet,version=v2", ["ctl.greet"]),
     ("name contains integer,version=v1", ["leaves.integer", "leaves.integers"]),
     ("name in (ctl.greet;ctl.needs),version=v1", ["ctl.greet", "ctl.needs"]),
-    ("name!=ctl.greet,name!=ctl.needs,name contains ctl,version=v1", ["ctl.waits"]),
+    ("name!=ctl.greet,name!=ctl.needs,name contains ctl,version=v1", ["ctl.decked", "ctl.grows", "ctl.waits"]),
     ("created_at>2000-01-01T00:00:00Z,name=ctl.greet,version=v1", ["ctl.greet"]),
     ("created_at<2000-01-01T00:00:00Z", None),
 ])

@@ -9,7 +9,7 @@ from flyteidl.admin.project_pb2 import Project, ProjectListRequest
 from flyteidl.admin.workflow_attributes_pb2 import WorkflowAttributesGetRequest
 from google.protobuf.json_format import MessageToDict
 
-from ctl import need_flytectl
+from flytectl import need_flytectl
 from flyte_client import DOMAIN
 
 need_flytectl()

@@ -7,7 +7,7 @@ from flyteidl.admin.execution_pb2 import ExecutionState, WorkflowExecutionGetDat
 from flyteidl.core.execution_pb2 import WorkflowExecution
 from flyteidl.core.identifier_pb2 import WorkflowExecutionIdentifier
 
-from ctl import need_flytectl
+from flytectl import need_flytectl
 from flyte_client import DOMAIN
 
 need_flytectl()

@@ -4,9 +4,11 @@ import os
 import time
 from typing import Tuple
 
-from flytekit import CronSchedule, Email, FixedRate, LaunchPlan, conditional, task, workflow
+from flytekit import CronSchedule, Deck, Email, FixedRate, LaunchPlan, conditional, current_context, dynamic, task, workflow
+from flytekit.deck import MarkdownRenderer
 from flytekit.models.common import Annotations, Labels
 from flytekit.models.core.execution import WorkflowExecutionPhase
+from flytekit.types.file import FlyteFile
 
 import leaves
 
@@ -29,9 +31,23 @@ def needs(path: str, n: int) -> int:
     return 2 * n
 
 
+@task(enable_deck=True)
+def decked(title: str) -> FlyteFile:
+    Deck("words", MarkdownRenderer().to_html(f"# {title}"))
+    path = os.path.join(current_context().working_directory, "words.txt")
+    with open(path, "w") as f:
+        f.write(title)
+    return FlyteFile(path)
+
+
 @task
 def waits(seconds: int):
     time.sleep(seconds)
+
+
+@dynamic
+def grows(n: int) -> int:
+    return leaves.integer(v=leaves.integer(v=n))
 
 
 @workflow
