@@ -244,8 +244,8 @@ static enum code read_execution(const struct db_rows *rows, size_t i, int col, s
 
 /* ---- handlers ---- */
 
-static enum code admin_get_execution(struct request *rq, const AdminWorkflowExecutionGetRequest *in,
-				     AdminExecution *ret, struct err *err)
+enum code admin_get_execution(struct request *rq, const AdminWorkflowExecutionGetRequest *in, AdminExecution *ret,
+			      struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;

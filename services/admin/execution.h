@@ -123,6 +123,8 @@ struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTe
 enum code admin_create_execution(struct request *rq, const AdminExecutionCreateRequest *in,
 				 AdminExecutionCreateResponse *ret, struct err *err);
 
+enum code admin_get_execution(struct request *rq, const AdminWorkflowExecutionGetRequest *in, AdminExecution *ret,
+			      struct err *err);
 enum code admin_get_node_execution(struct request *rq, const AdminNodeExecutionGetRequest *in, AdminNodeExecution *ret,
 				   struct err *err);
 enum code admin_get_node_execution_data(struct request *rq, const AdminNodeExecutionGetDataRequest *in,

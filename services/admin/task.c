@@ -3,6 +3,7 @@
 
 #include "admin.h"
 #include "compiler/compiler.h"
+#include "description.h"
 #include "flyteidl/admin/task.h"
 #include "named_entity.h"
 #include "pb/pb.h"
@@ -21,8 +22,9 @@ static const struct db_stmt CREATE = {
 	"ON CONFLICT DO NOTHING RETURNING id), "
 	"named AS (INSERT INTO named_entities (resource_type, project, domain, name) SELECT 1, $1, $2, $3 FROM made "
 	"WHERE NOT EXISTS (SELECT FROM named_entities WHERE resource_type = 1 AND project = $1 AND domain = $2 AND "
-	"name = $3) ON CONFLICT DO NOTHING) "
-	"SELECT (SELECT state FROM p), EXISTS (SELECT FROM made)",
+	"name = $3) ON CONFLICT DO NOTHING), " WITH_DESCRIPTION(
+		"1", "$6", "$10", "$11") " "
+					 "SELECT (SELECT state FROM p), EXISTS (SELECT FROM made)",
 };
 static const struct db_stmt GET = {
 	"task_get",
@@ -56,11 +58,6 @@ static enum code compare_task(struct request *rq, struct db *db, const CoreIdent
 	return c ? c : already_registered("task", id->name, same, old, new, err);
 }
 
-static const char *short_description(const AdminDescriptionEntity *d)
-{
-	return d ? d->short_description : "";
-}
-
 static enum code insert_task(struct request *rq, const AdminTaskCreateRequest *in, const CoreCompiledTask *task,
 			     struct err *err)
 {
@@ -78,9 +75,10 @@ static enum code insert_task(struct request *rq, const AdminTaskCreateRequest *i
 		c = task_resources_check(rq, db, id, task->template_, err);
 	if (!c)
 		c = db_query(db, &CREATE, &rows, err, ID_PARAMS(id), db_text(task->template_->type),
-			     db_text(short_description(in->spec->description)),
+			     description_short(in->spec->description),
 			     db_bytea((struct str){(char *)digest, sizeof digest}), db_bytea(pb_pack(task, rq->arena)),
-			     db_bool(domain_ok));
+			     db_bool(domain_ok), description_long(in->spec->description, rq->arena),
+			     description_link(in->spec->description));
 	if (!c)
 		c = check_project_state(admin, !db_is_null(rows, 0, 0), db_get_i64(rows, 0, 0), id->project, id->domain,
 					err);

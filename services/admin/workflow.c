@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "compiler/compiler.h"
+#include "description.h"
 #include "flyte/identifier.h"
 #include "named_entity.h"
 #include "pb/pb.h"
@@ -24,8 +25,9 @@ static const struct db_stmt CREATE = {
 	"closure_uri, closure) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id), "
 	"named AS (INSERT INTO named_entities (resource_type, project, domain, name) SELECT 2, $1, $2, $3 FROM made "
 	"WHERE NOT EXISTS (SELECT FROM named_entities WHERE resource_type = 2 AND project = $1 AND domain = $2 AND "
-	"name = $3) ON CONFLICT DO NOTHING) "
-	"SELECT EXISTS (SELECT FROM made)",
+	"name = $3) ON CONFLICT DO NOTHING), " WITH_DESCRIPTION("2", "$5", "$10",
+								"$11") " "
+								       "SELECT EXISTS (SELECT FROM made)",
 };
 static const struct db_stmt GET = {
 	"workflow_get",
@@ -225,10 +227,10 @@ static enum code insert_workflow(struct request *rq, struct db *db, const AdminW
 	enum code c = store_put(admin_of(rq)->store, w->uri, w->bytes, err);
 
 	if (!c)
-		c = db_query(db, &CREATE, &made, err, ID_PARAMS(in->id), db_text(d ? d->short_description : ""),
+		c = db_query(db, &CREATE, &made, err, ID_PARAMS(in->id), description_short(d),
 			     db_bytea((struct str){(const char *)w->digest, DIGEST_BYTES}),
 			     db_bytea(pb_pack(w->closure->primary->template_->interface, rq->arena)), db_text(w->uri),
-			     inline_closure(w));
+			     inline_closure(w), description_long(d, rq->arena), description_link(d));
 	if (c || db_get_bool(made, 0, 0))
 		return c;
 	c = db_query(db, &STATUS, &status, err, ID_PARAMS(in->id));
@@ -317,8 +319,7 @@ enum code registry_workflow(struct request *rq, struct db *db, const CoreIdentif
 	return c ? c : fill_workflow(rq, rows, 0, 0, ret, err);
 }
 
-static enum code admin_get_workflow(struct request *rq, const AdminObjectGetRequest *in, AdminWorkflow *ret,
-				    struct err *err)
+enum code admin_get_workflow(struct request *rq, const AdminObjectGetRequest *in, AdminWorkflow *ret, struct err *err)
 {
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;

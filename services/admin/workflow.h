@@ -11,5 +11,7 @@ enum { N_WORKFLOW_COLUMNS = 10 };
 enum code fill_workflow(struct request *rq, const struct db_rows *rows, size_t row, int col,
 			struct registered_workflow *ret, struct err *err);
 
+/* GetWorkflow. */
+enum code admin_get_workflow(struct request *rq, const AdminObjectGetRequest *in, AdminWorkflow *ret, struct err *err);
 /* CreateWorkflow; `in` is changed by the compiler. Commits by itself. */
 enum code create_workflow(struct request *rq, struct db *db, const AdminWorkflowCreateRequest *in, struct err *err);

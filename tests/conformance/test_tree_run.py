@@ -1,7 +1,7 @@
 """What clients read of an execution: the whole tree of nodes, by FlyteRemote and by the API, for every kind of node
 inside others."""
 import pytest
-from flyteidl.admin import node_execution_pb2, task_execution_pb2
+from flyteidl.admin import execution_pb2 as admin_execution, node_execution_pb2, task_execution_pb2
 from flyteidl.core import execution_pb2
 from flyteidl.event import event_pb2
 
@@ -153,6 +153,61 @@ def test_task_executions(client, execution, found):
     assert all(log.name.endswith(f"-{r.index}") for r in resources for log in r.logs)
     assert array.closure.task_type == "container_array"
     assert not tasks("n1") and not tasks("n6") and not tasks("n3")
+
+
+def metrics(client, execution, depth):
+    return client.stack.admin.GetExecutionMetrics(admin_execution.WorkflowExecutionGetMetricsRequest(
+        id=execution.id.to_flyte_idl(), depth=depth)).span
+
+
+def shape(span):
+    """An operation's name, or what kind of span with the shapes of those below."""
+    kind = span.WhichOneof("id")
+    return span.operation_id if kind == "operation_id" else (kind[0], *map(shape, span.spans))
+
+
+def test_spans(client, execution, found):
+    """Where the time went: every node that ran has a span, whose parts have no holes."""
+    seen, shapes, ids = set(), {}, {n.id.node_id: path for path, n in found.items()}
+
+    def walk(span):
+        kind = span.WhichOneof("id")
+        if kind == "node_id" and span.node_id.execution_id.name == execution.id.name:
+            seen.add(ids[span.node_id.node_id])
+            shapes[ids[span.node_id.node_id]] = shape(span)
+        for below in span.spans:
+            walk(below)
+            assert below.end_time.ToNanoseconds() >= below.start_time.ToNanoseconds()
+        if kind == "task_id":
+            times = [t.ToNanoseconds() for s in span.spans for t in (s.start_time, s.end_time)]
+            assert times[1:-1:2] == times[2::2] and times[0] == span.start_time.ToNanoseconds()
+
+    root = metrics(client, execution, -1)
+    walk(root)
+    assert seen == set(EXPECTED)
+    assert root.workflow_id.name == execution.id.name
+    assert (shape(root)[1], shape(root)[-1]) == ("WORKFLOW_SETUP", "WORKFLOW_TEARDOWN")
+    task = ("t", "TASK_SETUP", "TASK_RUNTIME", "TASK_TEARDOWN")
+    plain = ("NODE_TRANSITION", "NODE_SETUP", task, "NODE_TEARDOWN")
+    assert shapes["n4"] == ("n", *plain)
+    assert shapes["n3"] == ("n", "NODE_TRANSITION", "NODE_SETUP", "NODE_IDLE", "NODE_TEARDOWN")
+    assert shapes["n0"] == ("n", "NODE_TRANSITION", "NODE_SETUP", shapes["n0/n0-n0"], "NODE_TEARDOWN")
+    leaf = ("n", *plain)
+    assert shapes["n1/n0"] == ("n", "NODE_TRANSITION", "NODE_SETUP", leaf, leaf, "NODE_TEARDOWN")
+    assert shapes["n0/n0-n0"] == ("n", "NODE_SETUP", task, "NODE_RESET", shapes["n0/n0-n0/dn0"], "NODE_TEARDOWN")
+    child = ("w", "WORKFLOW_SETUP", leaf, leaf, "WORKFLOW_TEARDOWN")
+    assert shapes["n6"] == ("n", "NODE_TRANSITION", "NODE_SETUP", child, "NODE_TEARDOWN")
+
+
+def test_depth_of_spans(client, execution):
+    assert shape(metrics(client, execution, 0)) == ("w",)
+    one = shape(metrics(client, execution, 1))
+    assert one == ("w", "WORKFLOW_SETUP", *[("n", "NODE_TRANSITION")] * 7, "WORKFLOW_TEARDOWN")
+    two = {n.node_id.node_id: shape(n) for n in metrics(client, execution, 2).spans if n.WhichOneof("id") == "node_id"}
+    assert two["n4"] == ("n", "NODE_TRANSITION", "NODE_SETUP", "NODE_TEARDOWN")
+    assert two["n0"] == ("n", "NODE_TRANSITION", "NODE_SETUP", ("n",), "NODE_TEARDOWN")
+    assert two["n1"] == ("n", "NODE_TRANSITION", "NODE_SETUP", *[("n", "NODE_TRANSITION")] * 2, "NODE_TEARDOWN")
+    assert two["n6"] == ("n", "NODE_TRANSITION", "NODE_SETUP", ("w",), "NODE_TEARDOWN")
 
 
 def resolved(literals):
