@@ -17,16 +17,16 @@ static const struct db_stmt GET = {
 };
 
 static const struct list_column DESCRIPTION_COLUMNS[] = {
-	{"id", "d.id", COLUMN_I64, NULL},
-	{"resource_type", "d.resource_type", COLUMN_I64, NULL},
-	{"project", "d.project", COLUMN_TEXT, NULL},
-	{"domain", "d.domain", COLUMN_TEXT, NULL},
-	{"name", "d.name", COLUMN_TEXT, NULL},
-	{"version", "d.version", COLUMN_TEXT, NULL},
-	{"created_at", "d.created_at", COLUMN_TIME, NULL},
-	{"updated_at", "d.created_at", COLUMN_TIME, NULL}, /* descriptions never change */
-	{"short_description", "d.short_description", COLUMN_TEXT, NULL},
-	{"link", "d.source_code", COLUMN_TEXT, NULL},
+	{"id", "d.id", .kind = COLUMN_I64},
+	{"resource_type", "d.resource_type", .kind = COLUMN_I64},
+	{"project", "d.project", .kind = COLUMN_TEXT},
+	{"domain", "d.domain", .kind = COLUMN_TEXT},
+	{"name", "d.name", .kind = COLUMN_TEXT},
+	{"version", "d.version", .kind = COLUMN_TEXT},
+	{"created_at", "d.created_at", .kind = COLUMN_TIME},
+	{"updated_at", "d.created_at", .kind = COLUMN_TIME}, /* descriptions never change */
+	{"short_description", "d.short_description", .kind = COLUMN_TEXT},
+	{"link", "d.source_code", .kind = COLUMN_TEXT},
 	{0},
 };
 static const struct list_entity ANY_ENTITIES[] = {{"description_entity", "de", DESCRIPTION_COLUMNS, NULL}, {0}};

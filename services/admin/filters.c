@@ -3,96 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/ids.h"
 #include "base/time.h"
-
-/* ---- the statement ---- */
-
-void list_clear(struct list *l)
-{
-	buf_clear(&l->sql);
-}
-
-void list_init(struct list *l, struct arena *a, const char *what, const struct list_entity *entities)
-{
-	*l = (struct list){.arena = a, .what = what, .entities = entities};
-}
-
-/* The cast that a parameter needs to be compared with a column. */
-static const char *cast_of(enum column_kind kind)
-{
-	return kind == COLUMN_TEXT ? "text" : kind == COLUMN_TIME ? "timestamptz" : "bigint";
-}
-
-static const struct list_column *find_column(const struct list_entity *e, struct str name)
-{
-	for (const struct list_column *c = e->columns; c->name; c++)
-		if (str_is(name, c->name))
-			return c;
-	return NULL;
-}
-
-/* As a text that sort_param reads back exactly. */
-static void add_sort_value(struct list *l)
-{
-	if (!l->sort)
-		buf_adds(&l->sql, "''");
-	else if (l->sort->kind == COLUMN_TIME)
-		buf_printf(&l->sql, "(extract(epoch FROM %s) * 1000000)::bigint::text", l->sort->sql);
-	else
-		buf_printf(&l->sql, "(%s)::text", l->sort->sql);
-	buf_adds(&l->sql, " AS sort_value"); /* else ORDER BY might mean this text */
-}
-
-enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,
-		      struct err *err)
-{
-	if (sort) {
-		l->sort = find_column(&l->entities[0], str_of(sort->key));
-		if (!l->sort)
-			return err_set(err, INVALID_ARGUMENT, "invalid sort key '%s'", sort->key);
-		if (sort->direction != ADMIN_SORT_DIRECTION_DESCENDING &&
-		    sort->direction != ADMIN_SORT_DIRECTION_ASCENDING)
-			return err_set(err, INVALID_ARGUMENT, "invalid sort order specified: %d", sort->direction);
-	}
-	l->descending = sort && sort->direction == ADMIN_SORT_DIRECTION_DESCENDING;
-	l->id_sql = id_sql;
-	buf_adds(&l->sql, "SELECT ");
-	add_sort_value(l);
-	buf_printf(&l->sql, ", %s, %s FROM %s", id_sql, columns, from);
-	return OK;
-}
-
-static void add_and(struct list *l)
-{
-	buf_adds(&l->sql, l->has_where ? " AND " : " WHERE ");
-	l->has_where = true;
-}
-
-/* Adds "$n" and remembers the value. Bounded by MAX_VALUES of a request's filters. */
-static void add_param(struct list *l, struct db_param value)
-{
-	l->params[l->n_params++] = value;
-	buf_printf(&l->sql, "$%zu", l->n_params);
-}
-
-void list_where(struct list *l, const char *sql, struct db_param value)
-{
-	add_and(l);
-	buf_printf(&l->sql, "%s = ", sql);
-	add_param(l, value);
-}
-
-void list_where_sql(struct list *l, const char *sql)
-{
-	add_and(l);
-	buf_adds(&l->sql, sql);
-}
-
-/* ---- filters ---- */
+#include "filters_private.h"
 
 static const struct function {
 	const char *name, *sql;
+	bool bounds_above;
 	bool many;     /* takes several values */
 	bool is_like;  /* only texts are like something */
 	bool anywhere; /* … in any place */
@@ -101,9 +17,9 @@ static const struct function {
 	{.name = "not_like", .sql = "NOT LIKE", .is_like = true},
 	{.name = "gt", .sql = ">"},
 	{.name = "gte", .sql = ">="},
-	{.name = "lt", .sql = "<"},
-	{.name = "lte", .sql = "<="},
-	{.name = "eq", .sql = "="},
+	{.name = "lt", .sql = "<", .bounds_above = true},
+	{.name = "lte", .sql = "<=", .bounds_above = true},
+	{.name = "eq", .sql = "=", .bounds_above = true},
 	{.name = "ne", .sql = "<>"},
 	{.name = "value_in", .sql = "IN", .many = true},
 	{.name = "value_not_in", .sql = "NOT IN", .many = true},
@@ -191,7 +107,7 @@ static enum code resolve_column(const struct list *l, struct str field, const st
 			return err_set(err, INVALID_ARGUMENT, "'%s' entity is not allowed in filters", code);
 	}
 	*ret_entity = e;
-	*ret = find_column(e, field);
+	*ret = list_find_column(e, field);
 	if (!*ret)
 		return err_set(err, INVALID_ARGUMENT, "'%s.%.*s' is invalid filter", e->code, STR_ARG(field));
 	return OK;
@@ -268,8 +184,8 @@ static enum code add_value(struct list *l, const struct list_column *c, const st
 		return code;
 	if (l->n_params >= MAX_VALUES)
 		return err_set(err, INVALID_ARGUMENT, "invalid value for filters: more than %d values", MAX_VALUES);
-	add_param(l, p);
-	buf_printf(&l->sql, "::%s", cast_of(c->kind));
+	list_param(l, p);
+	buf_printf(&l->sql, "::%s", list_cast(c->kind));
 	return OK;
 }
 
@@ -306,12 +222,31 @@ static enum code read_filter(const struct list *l, struct str text, struct filte
 	return code ? code : find_function(e.function, &ret->function, err);
 }
 
+/* Nothing is updated before it is created: of an old update's rows, an index by creation has only old ones to look at.
+ */
+static enum code add_after(struct list *l, const struct filter *filter, struct err *err)
+{
+	const struct list_column *c = filter->column;
+
+	if (!c->after || !filter->function->bounds_above)
+		return OK;
+	buf_printf(&l->sql, "%s <= ", c->after);
+	enum code code = add_value(l, c, filter->function, filter->value, err);
+	buf_adds(&l->sql, " AND ");
+	return code;
+}
+
 static enum code add_filter(struct list *l, const struct filter *filter, struct err *err)
 {
 	const struct list_column *c = filter->column;
 	const struct function *f = filter->function;
 
-	add_and(l);
+	list_and(l);
+	if (c->nullable)
+		buf_printf(&l->sql, "%s IS NOT NULL AND ", c->nullable);
+	enum code code = add_after(l, filter, err);
+	if (code)
+		return code;
 	/* Numbers and times are compared as texts where a pattern is asked for. */
 	bool as_text = f->is_like && c->kind != COLUMN_TEXT;
 	struct list_column text_column = {.name = c->name, .kind = COLUMN_TEXT};
@@ -337,7 +272,7 @@ static enum code add_filters_of(struct list *l, const char *filters, const struc
 		if (c || (filter.entity->exists ? filter.entity : NULL) != entity)
 			continue;
 		if (entity && !open) {
-			add_and(l);
+			list_and(l);
 			buf_printf(&l->sql, "EXISTS (%s", entity->exists);
 			open = true;
 		}
@@ -359,111 +294,4 @@ enum code list_filter(struct list *l, const char *filters, struct err *err)
 		if (e->exists)
 			c = add_filters_of(l, filters, e, err);
 	return c;
-}
-
-/* ---- pages ---- */
-
-/* A token of ours: '.' and base64 of "<id> <sort value>". */
-static const char *make_token(struct list *l, struct str value, int64_t id)
-{
-	auto_buf struct buf plain = {0}, token = {0};
-
-	buf_printf(&plain, "%lld %.*s", (long long)id, STR_ARG(value));
-	buf_addc(&token, '.');
-	base64_add(&token, plain.data, plain.len, true);
-	return arena_strdup(l->arena, buf_text(&token));
-}
-
-static bool read_token(struct list *l, const char *token, struct str *ret_value, int64_t *ret_id)
-{
-	auto_buf struct buf plain = {0};
-
-	if (*token != '.' || !base64_decode(&plain, str_of(token + 1)) || memchr(buf_text(&plain), 0, plain.len))
-		return false;
-	struct str rest = str_of(arena_strdup(l->arena, buf_text(&plain)));
-	struct str id = str_cut(&rest, ' ');
-	*ret_value = rest;
-	return rest.ptr && str_to_i64(id, ret_id) && utf8_valid(rest.ptr, rest.len);
-}
-
-/* Protobuf's timestamps: the years 1 to 9999. */
-#define FIRST_YEAR_US INT64_C(-62135596800000000)
-#define LAST_YEAR_US  INT64_C(253402300799999999)
-
-/* What the sort value was as a text becomes what it is compared as; it must be ours, so nothing can fail in SQL. */
-static bool sort_param(struct list *l, struct str value, struct db_param *ret)
-{
-	int64_t number;
-
-	if (l->sort->kind == COLUMN_TEXT) {
-		*ret = db_str(value);
-		return true;
-	}
-	if (!str_to_i64(value, &number))
-		return false;
-	if (l->sort->kind == COLUMN_TIME && (number < FIRST_YEAR_US || number > LAST_YEAR_US))
-		return false;
-	*ret = l->sort->kind == COLUMN_TIME ? db_time(number) : db_i64(number);
-	return true;
-}
-
-static bool add_page_start(struct list *l, const char *token)
-{
-	struct str value;
-	int64_t id;
-	struct db_param p;
-	const char *than = l->descending ? "<" : ">";
-
-	if (!read_token(l, token, &value, &id))
-		return false;
-	add_and(l);
-	if (!l->sort) {
-		buf_printf(&l->sql, "%s > ", l->id_sql);
-		add_param(l, db_i64(id));
-		return true;
-	}
-	if (!sort_param(l, value, &p))
-		return false;
-	buf_printf(&l->sql, "(%s, %s) %s (", l->sort->sql, l->id_sql, than);
-	add_param(l, p);
-	buf_printf(&l->sql, "::%s, ", cast_of(l->sort->kind));
-	add_param(l, db_i64(id));
-	buf_adds(&l->sql, ")");
-	return true;
-}
-
-enum { MAX_PAGE = 10000 }; /* rows; who asks for more gets a token */
-
-static void add_order(struct list *l, uint32_t limit, uint64_t offset)
-{
-	const char *way = l->descending ? " DESC" : "";
-
-	buf_adds(&l->sql, " ORDER BY ");
-	if (l->sort)
-		buf_printf(&l->sql, "%s%s, ", l->sort->sql, way);
-	buf_printf(&l->sql, "%s%s LIMIT ", l->id_sql, way);
-	add_param(l, db_i64(limit));
-	if (!offset)
-		return;
-	buf_adds(&l->sql, " OFFSET ");
-	add_param(l, db_i64((int64_t)MIN(offset, (uint64_t)INT64_MAX)));
-}
-
-enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *token, struct db_rows **ret,
-		   const char **ret_token, struct err *err)
-{
-	uint64_t offset = 0;
-
-	if (!limit)
-		return err_set(err, INVALID_ARGUMENT, "invalid value for limit");
-	if (*token && !str_to_u64(str_of(token), &offset) && !add_page_start(l, token))
-		return err_set(err, INVALID_ARGUMENT, "invalid pagination token %s for %s", token, l->what);
-	limit = MIN(limit, (uint32_t)MAX_PAGE);
-	add_order(l, limit, offset);
-	enum code c = db_query_text(db, buf_text(&l->sql), l->n_params, l->params, ret, err);
-	if (c)
-		return c;
-	size_t n = db_rows_count(*ret);
-	*ret_token = n < limit || !n ? "" : make_token(l, db_get_str(*ret, n - 1, 0), db_get_i64(*ret, n - 1, 1));
-	return OK;
 }

@@ -20,6 +20,10 @@ struct list_column {
 	enum column_kind kind;
 	/* Words that stand for the numbers 0, 1, … of a COLUMN_I64 (phases); NULL for none, and at its end. */
 	const char *const *words;
+	/* NULL, or the column itself where `sql` is a stand-in for its NULLs: what has none matches no filter. */
+	const char *nullable;
+	/* NULL, or a time that never is later: rows that it rules out need not be looked at. */
+	const char *after;
 };
 
 /* An entity that filters may name; the last of an array has columns NULL. */
@@ -42,6 +46,7 @@ struct list {
 	size_t n_params;
 	bool has_where;
 	const struct list_column *sort; /* NULL: by id */
+	const struct list_column *then; /* NULL, or what orders rows of the same sort value, before their id */
 	bool descending;
 	const char *id_sql;
 };
@@ -49,6 +54,11 @@ void list_clear(struct list *l);
 #define auto_list __attribute__((cleanup(list_clear)))
 
 void list_init(struct list *l, struct arena *a, const char *what, const struct list_entity *entities);
+/* Before list_select: rows of the same sort value are in the order of this column of numbers or times. */
+static inline void list_then_by(struct list *l, const struct list_column *column)
+{
+	l->then = column;
+}
 /* "SELECT <sort value as text>, <id>, <columns> FROM <from>"; `id_sql` is the bigint that makes rows distinct.
  * The sort key is checked here. Errors: INVALID_ARGUMENT. */
 enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,

@@ -63,20 +63,20 @@ static const struct db_stmt SET_STATE = {
 
 static const struct list_column PLAN_LIST_COLUMNS[] = {
 	RESOURCE_COLUMNS,
-	{"updated_at", "t.updated_at", COLUMN_TIME, NULL},
-	{"state", "t.state", COLUMN_I64, NULL},
-	{"workflow_id", "t.workflow_id", COLUMN_I64, NULL},
-	{"schedule_type", "t.schedule_type", COLUMN_TEXT, NULL},
+	{"updated_at", "t.updated_at", .kind = COLUMN_TIME},
+	{"state", "t.state", .kind = COLUMN_I64},
+	{"workflow_id", "t.workflow_id", .kind = COLUMN_I64},
+	{"schedule_type", "t.schedule_type", .kind = COLUMN_TEXT},
 	{0},
 };
 static const struct list_column WORKFLOW_JOIN_COLUMNS[] = {
-	{"id", "w.id", COLUMN_I64, NULL},
-	{"project", "w.project", COLUMN_TEXT, NULL},
-	{"domain", "w.domain", COLUMN_TEXT, NULL},
-	{"name", "w.name", COLUMN_TEXT, NULL},
-	{"version", "w.version", COLUMN_TEXT, NULL},
-	{"created_at", "w.created_at", COLUMN_TIME, NULL},
-	{"updated_at", "w.created_at", COLUMN_TIME, NULL},
+	{"id", "w.id", .kind = COLUMN_I64},
+	{"project", "w.project", .kind = COLUMN_TEXT},
+	{"domain", "w.domain", .kind = COLUMN_TEXT},
+	{"name", "w.name", .kind = COLUMN_TEXT},
+	{"version", "w.version", .kind = COLUMN_TEXT},
+	{"created_at", "w.created_at", .kind = COLUMN_TIME},
+	{"updated_at", "w.created_at", .kind = COLUMN_TIME},
 	{0},
 };
 static const struct list_entity PLAN_ENTITIES[] = {

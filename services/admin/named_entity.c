@@ -23,15 +23,15 @@ static const struct db_stmt UPDATE = {
 enum { MAX_DESCRIPTION = 300 };
 
 static const struct list_column NAME_COLUMNS[] = {
-	{"id", "id", COLUMN_I64, NULL},
-	{"resource_type", "resource_type", COLUMN_I64, NULL},
-	{"project", "project", COLUMN_TEXT, NULL},
-	{"domain", "domain", COLUMN_TEXT, NULL},
-	{"name", "name", COLUMN_TEXT, NULL},
-	{"description", "description", COLUMN_TEXT, NULL},
-	{"state", "state", COLUMN_I64, NULL},
-	{"created_at", "created_at", COLUMN_TIME, NULL},
-	{"updated_at", "updated_at", COLUMN_TIME, NULL},
+	{"id", "id", .kind = COLUMN_I64},
+	{"resource_type", "resource_type", .kind = COLUMN_I64},
+	{"project", "project", .kind = COLUMN_TEXT},
+	{"domain", "domain", .kind = COLUMN_TEXT},
+	{"name", "name", .kind = COLUMN_TEXT},
+	{"description", "description", .kind = COLUMN_TEXT},
+	{"state", "state", .kind = COLUMN_I64},
+	{"created_at", "created_at", .kind = COLUMN_TIME},
+	{"updated_at", "updated_at", .kind = COLUMN_TIME},
 	{0},
 };
 static const struct list_entity NAME_ENTITIES[] = {

@@ -23,18 +23,19 @@ static const char *const PHASES[] = {"UNDEFINED", "QUEUED",  "RUNNING",   "SUCCE
 				     "ABORTED",   "SKIPPED", "TIMED_OUT", "DYNAMIC_RUNNING", "RECOVERED", NULL};
 
 static const struct list_column NODE_COLUMNS[] = {
-	{"id", "n.id", COLUMN_I64, NULL},
-	{"node_id", "n.node_id", COLUMN_TEXT, NULL},
-	{"phase", "n.phase", COLUMN_I64, PHASES},
-	{"input_uri", "coalesce(n.input_uri, '')", COLUMN_TEXT, NULL},
-	{"created_at", "n.created_at", COLUMN_TIME, NULL},
-	{"node_execution_created_at", "n.created_at", COLUMN_TIME, NULL},
-	{"started_at", "coalesce(n.started_at, 'epoch')", COLUMN_TIME, NULL},
-	{"updated_at", "n.updated_at", COLUMN_TIME, NULL},
-	{"node_execution_updated_at", "n.updated_at", COLUMN_TIME, NULL},
-	{"duration", "coalesce(n.duration, 0)", COLUMN_DURATION, NULL},
-	{"error_kind", "coalesce(n.error_kind, '')", COLUMN_TEXT, NULL},
-	{"error_code", "coalesce(n.error_code, '')", COLUMN_TEXT, NULL},
+	{"id", "n.id", .kind = COLUMN_I64},
+	{"node_id", "n.node_id", .kind = COLUMN_TEXT},
+	{"phase", "n.phase", COLUMN_I64, .words = PHASES},
+	{"input_uri", "coalesce(n.input_uri, '')", .kind = COLUMN_TEXT},
+	{"created_at", "n.created_at", .kind = COLUMN_TIME},
+	{"node_execution_created_at", "n.created_at", .kind = COLUMN_TIME},
+	{"started_at", "coalesce(n.started_at, 'epoch')", COLUMN_TIME, .nullable = "n.started_at",
+	 .after = "n.created_at"},
+	{"updated_at", "n.updated_at", COLUMN_TIME, .after = "n.created_at"},
+	{"node_execution_updated_at", "n.updated_at", COLUMN_TIME, .after = "n.created_at"},
+	{"duration", "coalesce(n.duration, 0)", .kind = COLUMN_DURATION},
+	{"error_kind", "coalesce(n.error_kind, '')", COLUMN_TEXT, .nullable = "n.error_kind"},
+	{"error_code", "coalesce(n.error_code, '')", COLUMN_TEXT, .nullable = "n.error_code"},
 	{0},
 };
 static const struct list_entity ENTITIES[] = {{"node_execution", "ne", NODE_COLUMNS, NULL}, {0}};

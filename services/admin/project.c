@@ -25,13 +25,13 @@ static const struct db_stmt UPDATE = {
 enum { MAX_NAME = 64, MAX_DESCRIPTION = 300 };
 
 static const struct list_column PROJECT_COLUMNS[] = {
-	{"id", "key", COLUMN_I64, NULL},
-	{"identifier", "id", COLUMN_TEXT, NULL},
-	{"name", "name", COLUMN_TEXT, NULL},
-	{"description", "description", COLUMN_TEXT, NULL},
-	{"state", "state", COLUMN_I64, NULL},
-	{"created_at", "created_at", COLUMN_TIME, NULL},
-	{"updated_at", "updated_at", COLUMN_TIME, NULL},
+	{"id", "key", .kind = COLUMN_I64},
+	{"identifier", "id", .kind = COLUMN_TEXT},
+	{"name", "name", .kind = COLUMN_TEXT},
+	{"description", "description", .kind = COLUMN_TEXT},
+	{"state", "state", .kind = COLUMN_I64},
+	{"created_at", "created_at", .kind = COLUMN_TIME},
+	{"updated_at", "updated_at", .kind = COLUMN_TIME},
 	{0},
 };
 static const struct list_entity PROJECT_ENTITIES[] = {{"project", "p", PROJECT_COLUMNS, NULL}, {0}};

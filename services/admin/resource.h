@@ -13,11 +13,11 @@ enum { DIGEST_BYTES = 32 };
 
 /* Columns of every list of resources, for tables with the alias `t`. */
 #define RESOURCE_COLUMNS                                                                                               \
-	{"id", "t.id", COLUMN_I64, NULL}, {"project", "t.project", COLUMN_TEXT, NULL},                                 \
-		{"domain", "t.domain", COLUMN_TEXT, NULL}, {"name", "t.name", COLUMN_TEXT, NULL},                      \
-		{"version", "t.version", COLUMN_TEXT, NULL},                                                           \
+	{"id", "t.id", .kind = COLUMN_I64}, {"project", "t.project", .kind = COLUMN_TEXT},                             \
+		{"domain", "t.domain", .kind = COLUMN_TEXT}, {"name", "t.name", .kind = COLUMN_TEXT},                  \
+		{"version", "t.version", .kind = COLUMN_TEXT},                                                         \
 	{                                                                                                              \
-		"created_at", "t.created_at", COLUMN_TIME, NULL                                                        \
+		"created_at", "t.created_at", .kind = COLUMN_TIME                                                      \
 	}
 
 /* An identifier of columns project, domain, name, version from `col` on. */

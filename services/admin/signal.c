@@ -32,10 +32,10 @@ static const struct db_stmt GET_PHASE = {
 };
 
 static const struct list_column SIGNAL_COLUMNS[] = {
-	{"id", "s.id", COLUMN_I64, NULL},
-	{"signal_id", "s.signal_id", COLUMN_TEXT, NULL},
-	{"created_at", "s.created_at", COLUMN_TIME, NULL},
-	{"updated_at", "s.updated_at", COLUMN_TIME, NULL},
+	{"id", "s.id", .kind = COLUMN_I64},
+	{"signal_id", "s.signal_id", .kind = COLUMN_TEXT},
+	{"created_at", "s.created_at", .kind = COLUMN_TIME},
+	{"updated_at", "s.updated_at", .kind = COLUMN_TIME},
 	{0},
 };
 static const struct list_entity ENTITIES[] = {{"signal", "s", SIGNAL_COLUMNS, NULL}, {0}};

@@ -34,9 +34,9 @@ static const struct db_stmt GET = {
 
 static const struct list_column TASK_COLUMNS[] = {
 	RESOURCE_COLUMNS,
-	{"updated_at", "t.created_at", COLUMN_TIME, NULL}, /* tasks never change */
-	{"type", "t.type", COLUMN_TEXT, NULL},
-	{"short_description", "t.short_description", COLUMN_TEXT, NULL},
+	{"updated_at", "t.created_at", .kind = COLUMN_TIME}, /* tasks never change */
+	{"type", "t.type", .kind = COLUMN_TEXT},
+	{"short_description", "t.short_description", .kind = COLUMN_TEXT},
 	{0},
 };
 static const struct list_entity TASK_ENTITIES[] = {{"task", "t", TASK_COLUMNS, NULL}, {0}};

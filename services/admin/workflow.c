@@ -50,9 +50,9 @@ enum { MAX_CLOSURE_BYTES = 1 << 30 };
 
 static const struct list_column WORKFLOW_LIST_COLUMNS[] = {
 	RESOURCE_COLUMNS,
-	{"updated_at", "t.created_at", COLUMN_TIME, NULL}, /* workflows never change */
-	{"short_description", "t.short_description", COLUMN_TEXT, NULL},
-	{"remote_closure_identifier", "t.closure_uri", COLUMN_TEXT, NULL},
+	{"updated_at", "t.created_at", .kind = COLUMN_TIME}, /* workflows never change */
+	{"short_description", "t.short_description", .kind = COLUMN_TEXT},
+	{"remote_closure_identifier", "t.closure_uri", .kind = COLUMN_TEXT},
 	{0},
 };
 static const struct list_entity WORKFLOW_ENTITIES[] = {{"workflow", "w", WORKFLOW_LIST_COLUMNS, NULL}, {0}};

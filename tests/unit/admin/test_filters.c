@@ -11,14 +11,14 @@
 
 static const char *const PHASES[] = {"UNDEFINED", "QUEUED", "RUNNING", NULL};
 static const struct list_column COLUMNS[] = {
-	{"name", "t.name", COLUMN_TEXT, NULL},
-	{"state", "t.state", COLUMN_I64, NULL},
-	{"phase", "t.phase", COLUMN_I64, PHASES},
-	{"created_at", "t.created_at", COLUMN_TIME, NULL},
-	{"duration", "t.duration", COLUMN_DURATION, NULL},
+	{"name", "t.name", .kind = COLUMN_TEXT},
+	{"state", "t.state", .kind = COLUMN_I64},
+	{"phase", "t.phase", COLUMN_I64, .words = PHASES},
+	{"created_at", "t.created_at", .kind = COLUMN_TIME},
+	{"duration", "t.duration", .kind = COLUMN_DURATION},
 	{0},
 };
-static const struct list_column OTHER[] = {{"name", "w.name", COLUMN_TEXT, NULL}, {0}};
+static const struct list_column OTHER[] = {{"name", "w.name", .kind = COLUMN_TEXT}, {0}};
 static const struct list_entity ENTITIES[] = {{"task", "t", COLUMNS, NULL}, {"workflow", "w", OTHER, NULL}, {0}};
 
 struct fixture {
@@ -137,7 +137,7 @@ static void test_errors(void **state)
 static void test_rows_that_belong(void **state)
 {
 	static const struct list_column TAG[] = {
-		{"key", "et.key", COLUMN_TEXT, NULL}, {"value", "et.value", COLUMN_TEXT, NULL}, {0}};
+		{"key", "et.key", .kind = COLUMN_TEXT}, {"value", "et.value", .kind = COLUMN_TEXT}, {0}};
 	static const struct list_entity WITH_TAGS[] = {
 		{"execution", "e", COLUMNS, NULL},
 		{"execution_tag", "et", TAG, "SELECT FROM et WHERE et.x = e.key"},
