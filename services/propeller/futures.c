@@ -68,7 +68,7 @@ static enum code get_launch_plan(struct compiling *c, const CoreIdentifier *id, 
 				  (void **)&plan, err);
 	/* Whatever keeps admin from answering says nothing of the workflow. */
 	if (code)
-		return err_prefix(err, rpc_may_pass(code) ? UNAVAILABLE : code, "launch plan %s:%s: ", id->name,
+		return err_prefix(err, rpc_may_pass(code, err) ? UNAVAILABLE : code, "launch plan %s:%s: ", id->name,
 				  id->version);
 	c->launch_plans[c->n_launch_plans++] = (struct launch_plan_interface){
 		.id = id,

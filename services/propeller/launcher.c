@@ -175,7 +175,7 @@ static enum code call(struct job *j, struct err *err)
 
 	if (!j->create) {
 		enum code c = rpc_call(l->admin, l->terminate, j->terminate, CALL_TIMEOUT_US, a, &answer, err);
-		return rpc_may_pass(c) ? c : OK; /* it is not there, or over already */
+		return rpc_may_pass(c, err) ? c : OK; /* it is not there, or over already */
 	}
 	if (abandoned(j))
 		return CANCELLED;
@@ -194,7 +194,7 @@ static void run(struct job *j)
 	size_t held;
 	enum code c = call(j, &err);
 
-	if (!rpc_may_pass(c)) {
+	if (!rpc_may_pass(c, &err)) {
 		done(j, c, &err);
 		return;
 	}

@@ -156,3 +156,27 @@ def test_output_too_large(stack, admin):
     closure = finish(admin, execute(admin, plan, value))
     assert closure.phase == Phase.FAILED
     assert closure.error.code == "OutputSizeExceeded"
+
+
+def test_a_child_s_inputs_are_too_large(stack, admin):
+    """Each value is fine; together admin does not take them: the node fails, instead of asking for ever."""
+    two = identifier(identifier_pb2.WORKFLOW, "large.two")
+    admin.CreateWorkflow(workflow_pb2.WorkflowCreateRequest(id=two, spec=workflow_pb2.WorkflowSpec(
+        template=core_workflow.WorkflowTemplate(
+            id=two, metadata=core_workflow.WorkflowMetadata(),
+            metadata_defaults=core_workflow.WorkflowMetadataDefaults(),
+            interface=interface_pb2.TypedInterface(inputs=variables(x=STRING, y=STRING), outputs=variables(x=STRING)),
+            nodes=[node("n0", register_task(admin, "large.copy_two", COPY, STRING), promise("", "x"))],
+            outputs=[bind(promise("n0", "x"))]))))
+    child = identifier(identifier_pb2.LAUNCH_PLAN, "large.two")
+    admin.CreateLaunchPlan(launch_plan_pb2.LaunchPlanCreateRequest(id=child, spec=launch_plan_pb2.LaunchPlanSpec(
+        workflow_id=two, default_inputs=interface_pb2.ParameterMap(parameters={
+            k: interface_pb2.Parameter(var=interface_pb2.Variable(type=STRING), required=True) for k in "xy"}))))
+    launch = core_workflow.Node(
+        id="n0", metadata=core_workflow.NodeMetadata(name="n0"), inputs=[bind(promise("", "x"), k) for k in "xy"],
+        workflow_node=core_workflow.WorkflowNode(launchplan_ref=child))
+    plan = register(admin, "large.launches", [launch], promise("n0", "x"), STRING, STRING)
+    value = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="x" * 40 * MIB)))
+    closure = finish(admin, execute(admin, plan, value), 60)
+    assert closure.phase == Phase.FAILED
+    assert "failed to launch workflow" in closure.error.message and "larger than max" in closure.error.message

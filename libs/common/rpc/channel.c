@@ -267,12 +267,14 @@ enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const 
 	return code;
 }
 
-bool rpc_may_pass(enum code code)
+bool rpc_may_pass(enum code code, const struct err *err)
 {
 	static const bool PASSES[] = {
 		[UNAVAILABLE] = true, [DEADLINE_EXCEEDED] = true, [INTERNAL] = true,           [UNKNOWN] = true,
 		[DATA_LOSS] = true,   [ABORTED] = true,           [RESOURCE_EXHAUSTED] = true,
 	};
 
+	if (code == RESOURCE_EXHAUSTED && strstr(err->text, "larger than max"))
+		return false;
 	return (size_t)code < ARRAY_SIZE(PASSES) && PASSES[code];
 }

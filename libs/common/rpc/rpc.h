@@ -65,8 +65,10 @@ void rpc_channel_free(struct rpc_channel *c); /* no call may be under way */
 enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const void *in, int64_t timeout_us,
 		   struct arena *a, void **ret, struct err *err);
 
-/* May a call that failed so do better when it is tried again? Not when it was refused for what it says. */
-bool rpc_may_pass(enum code code);
+/* May a call that failed so do better when it is tried again? Not when it was refused for what it says, nor when a
+ * message of it is larger than its receiver takes: that is RESOURCE_EXHAUSTED as being busy is, and gRPC's own text
+ * ("… larger than max …") tells them apart. */
+bool rpc_may_pass(enum code code, const struct err *err);
 
 /* Calls that nobody waits for; one thread takes the ends of any number of them, over any channels. */
 struct rpc_calls;

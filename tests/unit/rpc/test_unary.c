@@ -128,6 +128,7 @@ static void takes_large_answers(void **state)
 	in.limit = 65 << 20;
 	assert_code(RESOURCE_EXHAUSTED, &err, call("ListProjects", &in, &out, &err));
 	assert_non_null(strstr(err.text, "larger than max"));
+	assert_false(rpc_may_pass(RESOURCE_EXHAUSTED, &err));
 }
 
 static void bounds_requests(void **state)
@@ -142,6 +143,7 @@ static void bounds_requests(void **state)
 	memset(name, 'n', 1 << 20);
 	assert_code(RESOURCE_EXHAUSTED, &err, call("CreateExecution", &in, &out, &err));
 	assert_non_null(strstr(err.text, "larger than max"));
+	assert_false(rpc_may_pass(RESOURCE_EXHAUSTED, &err));
 	name[(1 << 20) - 10] = '\0';
 	assert_code(OK, &err, call("CreateExecution", &in, &out, &err));
 	assert_string_equal(out->id->name, "1048566");
