@@ -11,6 +11,7 @@ import grpc
 from flyteidl.admin import agent_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
 from flyteidl.core.literals_pb2 import Literal, LiteralMap, Primitive, Scalar
+from google.protobuf.struct_pb2 import Struct
 
 ASYNC, SYNC, METADATA = (f"flyteidl.service.{name}Service" for name in ("AsyncAgent", "SyncAgent", "AgentMetadata"))
 Resource = agent_pb2.Resource
@@ -45,8 +46,21 @@ def outputs(value):
     return LiteralMap(literals={"o0": Literal(scalar=Scalar(primitive=Primitive(string_value=value)))})
 
 
+def deep_info(levels):
+    """Lists in each other, each two messages more."""
+    info = Struct()
+    value = info.fields["deep"]
+    for _ in range(levels):
+        value = value.list_value.values.add()
+    value.string_value = "ground"
+    return info
+
+
 def resource_of(how):
     return {
+        "get deep info": Resource(phase=TaskExecution.SUCCEEDED, custom_info=deep_info(46), outputs=outputs("x")),
+        "get deep info while running": Resource(phase=TaskExecution.RUNNING, custom_info=deep_info(46)),
+        "get rather deep info": Resource(phase=TaskExecution.SUCCEEDED, custom_info=deep_info(40), outputs=outputs("x")),
         "get no resource": None,
         "get no phase": Resource(),
         "get strange phase": Resource(phase=99),
@@ -81,7 +95,7 @@ def execute(requests, context):
     elif how == "garbage":
         yield b"\xff\xff"
     elif how != "nothing":
-        yield header(Resource(phase=TaskExecution.SUCCEEDED, outputs=outputs(how)))
+        yield header(resource_of(how))
         time.sleep(30)  # nobody waits for the end
 
 

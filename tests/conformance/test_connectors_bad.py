@@ -90,6 +90,9 @@ def run(client, task_type, how):
     ("bad", "get no phase", ["failed to run the job."]),
     ("bad", "get strange phase", ["unknown execution phase [99]"]),
     ("bad", "get strange state", ["unknown execution state [77]"]),
+    ("bad", "get deep info", ["connector bad at 127.0.0.1", "the task's custom_info is nested deeper than 90 levels"]),
+    ("bad", "get deep info while running", ["the task's custom_info is nested deeper than 90 levels"]),
+    ("bad_sync", "get deep info", ["the task's custom_info is nested deeper than 90 levels"]),
     ("bad_sync", "hangs", ["DEADLINE_EXCEEDED", "ExecuteTaskSync of connector bad at 127.0.0.1"]),
     ("bad_sync", "no header", ["expected header in the response, but got none"]),
     ("bad_sync", "running", ["phase RUNNING is no end"]),
@@ -110,6 +113,7 @@ def test_fails_and_says_why(client, task_type, how, texts):
 @pytest.mark.parametrize("task_type, how, value", [
     ("bad", "fine", "fine"),
     ("bad", "get old success", "old"),
+    ("bad", "get rather deep info", "x"),
     ("bad_sync", "fine", "fine"),
     ("trusted", "secret", "secret"),
 ])

@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "executor.h"
 #include "flyteidl/admin/agent.h"
+#include "inputs.h"
 #include "propeller.h"
 #include "results.h"
 #include "rpc/rpc.h"
@@ -89,15 +90,15 @@ struct job {
 		ENDING, /* outputs are read or written */
 		DELETING,
 	} state;
-	bool aborted, calling, outputs_declared, shares_inputs, is_item;
+	bool aborted, calling, outputs_declared, is_item;
 	/* Until it is created. */
 	struct arena *request_arena;
 	AdminCreateTaskRequest *request;
 	const char *node_unique_id;
-	struct err failure; /* of collecting */
+	struct inputs_request wanted;
 	/* Where it runs. */
 	const CoreTypedInterface *interface;
-	const char *type, *output_prefix, *inputs_uri;
+	const char *type, *output_prefix;
 	int32_t version;
 	struct connector *connector;
 	bool is_sync;
@@ -134,13 +135,14 @@ struct executor {
 void job_free(struct job *j);
 /* Look at it again then. */
 void job_wait(struct job *j, int64_t pause_us);
+
+/* connector_task.c */
+/* Its inputs are there: find out who runs it, and have it made. */
+void job_create(struct job *j);
+void job_get(struct job *j);
 /* Its resource has to go; takes the job. */
 void job_delete(struct job *j);
-/* Start an RPC; `fn` gets the job on the loop, with the answer in it. */
-void job_call(struct job *j, const struct pb_method *method, const void *const *in, size_t n, void (*fn)(void *job));
-/* One failure more: false when it was one too many. Otherwise the job waits. */
-bool job_may_try_again(struct job *j);
-bool is_connection_error(enum code code);
+void job_delete_now(struct job *j); /* again */
 
 /* connector_request.c */
 /* All of the attempt that CreateTask needs but the inputs, in j->request_arena. Errors: INVALID_ARGUMENT. */

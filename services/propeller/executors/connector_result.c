@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "connector.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum { MAX_MESSAGE_BYTES = 64 << 10, MAX_INFO_BYTES = 64 << 10, MAX_LOGS = 100 };
@@ -266,9 +267,46 @@ static bool take_state(struct job *j, AdminResource *r)
 	return true;
 }
 
+/* What is too deep goes nowhere: neither into journal and events, nor to those who read them. */
+static const char *too_deep(AdminResource *r)
+{
+	if (r->custom_info && pb_depth(r->custom_info) > LITERAL_MAP_MAX_DEPTH) {
+		r->custom_info = NULL;
+		return "custom_info is";
+	}
+	return r->outputs && pb_depth(r->outputs) > LITERAL_MAP_MAX_DEPTH ? "outputs are" : NULL;
+}
+
+static bool is_over(const AdminResource *r)
+{
+	if (r->phase == CORE_TASK_EXECUTION_PHASE_UNDEFINED)
+		return r->state != ADMIN_STATE_PENDING && r->state != ADMIN_STATE_RUNNING;
+	return r->phase == CORE_TASK_EXECUTION_PHASE_SUCCEEDED || r->phase == CORE_TASK_EXECUTION_PHASE_FAILED ||
+	       r->phase == CORE_TASK_EXECUTION_PHASE_ABORTED || r->phase == CORE_TASK_EXECUTION_PHASE_RETRYABLE_FAILED;
+}
+
+static void refuse(struct job *j, const AdminResource *r, const char *what)
+{
+	char text[300];
+
+	snprintf(text, sizeof text, "connector %s at %s: the task's %s nested deeper than %d levels of messages",
+		 j->connector->id, j->connector->endpoint, what, LITERAL_MAP_MAX_DEPTH);
+	job_tell_failure(j, "SystemError", text, false, true);
+	if (is_over(r))
+		job_free(j);
+	else
+		job_delete(j);
+}
+
 bool job_take_resource(struct job *j, AdminResource *r)
 {
+	const char *deep = too_deep(r);
+
 	j->last = r;
+	if (deep) {
+		refuse(j, r, deep);
+		return true;
+	}
 	switch (r->phase) {
 	case CORE_TASK_EXECUTION_PHASE_UNDEFINED: return take_state(j, r);
 	case CORE_TASK_EXECUTION_PHASE_QUEUED:

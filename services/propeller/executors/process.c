@@ -26,9 +26,23 @@ static const char *log_path_of(struct run *r, const struct attempt *a)
 			    a->attempt);
 }
 
-static const struct value_ref *copy_inputs(struct run *r, const struct attempt *a)
+static struct inputs_request wanted_by(struct run *r, const struct attempt *a)
 {
-	return values_copy(a->inputs, a->n_inputs, r->arena);
+	const CoreTaskTemplate *task = a->task;
+	const CoreRuntimeMetadata *runtime = task->metadata ? task->metadata->runtime : NULL;
+
+	return (struct inputs_request){
+		.loop = r->x->host.loop,
+		.store = r->x->host.store,
+		.config = r->x->config,
+		.inputs = values_copy(a->inputs, a->n_inputs, r->arena),
+		.n_inputs = a->n_inputs,
+		.uri = arena_strdup(r->arena, a->inputs_uri),
+		.shared = a->shares_inputs,
+		.task = arena_printf(r->arena, "%s", task->id ? task->id->name : ""),
+		.runtime = runtime ? pb_clone(runtime, r->arena) : NULL,
+		.arg = r,
+	};
 }
 
 /* Who starts several workers asks for it, as Flyte's plugins for distributed tasks do. */
@@ -68,14 +82,9 @@ static struct run *run_new(struct executor *x, struct attempt_id id, const struc
 	r->log_path = arena_printf(arena, "%s/%s", store_root(x->host.store), log);
 	r->log_uri = *x->config->log_url ? arena_printf(arena, "%s/%s", x->config->log_url, log)
 					 : arena_printf(arena, "file://%s", r->log_path);
-	r->inputs_uri = arena_strdup(arena, a->inputs_uri);
 	r->output_prefix = arena_strdup(arena, a->output_prefix);
-	r->inputs = copy_inputs(r, a);
-	r->n_inputs = a->n_inputs;
-	r->task = arena_printf(arena, "%s", task->id ? task->id->name : "");
-	r->runtime = task->metadata && task->metadata->runtime ? pb_clone(task->metadata->runtime, arena) : NULL;
+	r->wanted = wanted_by(r, a);
 	r->timeout_us = a->timeout_us;
-	r->shares_inputs = a->shares_inputs;
 	r->dynamic = futures_request_of(id, a, arena); /* by the time that it is needed, the execution may be gone */
 	r->many_errors = many_errors(a);
 	r->copilot = copilot_of(r->dynamic.task, r->dir, arena);

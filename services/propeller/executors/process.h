@@ -6,6 +6,7 @@
 #include "copilot.h"
 #include "executor.h"
 #include "flyte/resources.h"
+#include "inputs.h"
 #include "propeller.h"
 #include "results.h"
 #include "task_spec.h"
@@ -17,14 +18,11 @@ struct run {
 	enum { WAITING, PREPARING, RUNNING, READING } state;
 	bool aborted, holds_slot, outputs_declared;
 	char *key; /* "<execution>/<node>-<attempt>" */
-	const char *dir, *log_path, *log_uri, *inputs_uri, *output_prefix;
-	const struct value_ref *inputs; /* while WAITING */
-	const CoreRuntimeMetadata *runtime;
-	const char *task; /* for messages */
-	size_t n_inputs;
+	const char *dir, *log_path, *log_uri, *output_prefix;
+	struct inputs_request wanted;
 	int64_t timeout_us, started_us;
-	bool many_errors;          /* its workers write an error file each */
-	bool eager, shares_inputs; /* inputs_uri is there already, for several attempts */
+	bool many_errors; /* its workers write an error file each */
+	bool eager;
 	struct task_spec spec;
 	struct copilot copilot;
 	CoreLiteralMap *literals; /* its inputs, if files are made of them */
@@ -35,9 +33,7 @@ struct run {
 	int pidfd;
 	struct loop_io *io;
 	struct results_request results;
-	struct err failure;       /* why preparing failed */
-	const char *failure_code; /* the node's, with FAILED_PRECONDITION */
-	struct run *next;         /* in the queue for a slot */
+	struct run *next; /* in the queue for a slot */
 };
 
 struct executor {

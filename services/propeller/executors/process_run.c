@@ -11,10 +11,8 @@
 
 #include "attempt_dir.h"
 #include "flyte/resources.h"
-#include "offload.h"
 #include "pb/pb.h"
 #include "process.h"
-#include "values.h"
 
 /* Before anybody raised it: what tasks get. */
 static rlim_t original_nofile;
@@ -264,44 +262,24 @@ static void start_shim(struct run *r)
 
 /* ---- inputs ---- */
 
-/* What the store could not do may be possible later; all else is what the workflow asked for. */
 static void fail_preparing(struct run *r)
 {
-	static const struct {
-		enum code code;
-		const char *name;
-		CoreExecutionErrorErrorKind kind;
-	} FINAL[] = {
-		{INVALID_ARGUMENT, "BadTaskSpecification", CORE_EXECUTION_ERROR_ERROR_KIND_USER},
-		{RESOURCE_EXHAUSTED, "InputSizeExceeded", CORE_EXECUTION_ERROR_ERROR_KIND_USER},
-		{OUT_OF_RANGE, "BindingResolutionFailure", CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM},
-	};
+	struct inputs_error e = inputs_error(&r->wanted);
 
-	if (r->failure.code == FAILED_PRECONDITION) {
-		fail(r, r->failure_code, r->failure.text, CORE_EXECUTION_ERROR_ERROR_KIND_USER, false);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(FINAL); i++) {
-		if (FINAL[i].code == r->failure.code) {
-			fail(r, FINAL[i].name, r->failure.text, FINAL[i].kind, false);
-			return;
-		}
-	}
-	run_fail(r, "InputsNotWritten", r->failure.text, true);
+	fail(r, e.code, r->wanted.failure.text, e.kind, e.again);
+	run_free(r);
 }
 
 static void prepared(void *arg)
 {
 	struct run *r = arg;
 
-	if (r->aborted) {
+	if (r->aborted)
 		run_free(r);
-	} else if (r->failure.code) {
+	else if (r->wanted.failure.code)
 		fail_preparing(r);
-		run_free(r);
-	} else {
+	else
 		start_shim(r);
-	}
 }
 
 static void on_template_written(void *arg, enum code code, const struct err *err)
@@ -309,7 +287,7 @@ static void on_template_written(void *arg, enum code code, const struct err *err
 	struct run *r = arg;
 
 	if (code)
-		r->failure = *err;
+		r->wanted.failure = *err;
 	loop_post(r->x->host.loop, prepared, r);
 }
 
@@ -324,20 +302,20 @@ static void write_template(struct run *r)
 	store_write(r->x->host.store, r->spec.template_path, pb_pack(task, a), on_template_written, r);
 }
 
-static void on_inputs_written(void *arg, enum code code, const struct err *err)
+static void inputs_are_there(void *arg)
 {
 	struct run *r = arg;
 
-	if (code)
-		r->failure = *err;
-	if (!code && r->spec.template_path)
+	if (r->spec.template_path && !r->wanted.failure.code && !r->aborted)
 		write_template(r);
 	else
-		loop_post(r->x->host.loop, prepared, r);
+		prepared(r);
 }
 
-static enum code finish_spec(struct run *r, struct str literals, struct err *err)
+/* On a thread of the store. */
+static enum code finish_spec(void *arg, struct str literals, struct err *err)
 {
+	struct run *r = arg;
 	enum code c = OK;
 
 	if (r->spec.needs_inputs || r->copilot.config)
@@ -348,26 +326,12 @@ static enum code finish_spec(struct run *r, struct str literals, struct err *err
 	return c;
 }
 
-static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
-{
-	struct run *r = arg;
-
-	if (code)
-		r->failure = *err;
-	else
-		code = offload_check(r->x->config, r->task, r->runtime, literals, &r->failure_code, &r->failure);
-	if (!code)
-		code = finish_spec(r, literals, &r->failure);
-	if (code || r->shares_inputs)
-		on_inputs_written(r, code, &r->failure);
-	else
-		store_write(r->x->host.store, r->inputs_uri, literals, on_inputs_written, r);
-}
-
 void run_prepare(struct run *r)
 {
 	r->state = PREPARING;
-	values_collect(r->x->host.store, r->inputs, r->n_inputs, (size_t)r->x->config->max_output_bytes, on_inputs, r);
+	r->wanted.use = finish_spec;
+	r->wanted.done = inputs_are_there;
+	inputs_prepare(&r->wanted);
 }
 
 /* An attempt that an earlier process started; false if there is nothing to find. */
