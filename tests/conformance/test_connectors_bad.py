@@ -5,6 +5,8 @@ import sys
 import uuid
 
 import pytest
+from flyteidl.admin import execution_pb2
+from flyteidl.core import literals_pb2, types_pb2
 from flytekit import kwtypes
 from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.core.base_task import PythonTask
@@ -49,6 +51,7 @@ def bad_stack(certificate):
         prefix + "CONNECTORS": ",".join(f"{k}={v}" for k, v in connectors.items()),
         prefix + "CONNECTORFORTASKTYPES": "gone=gone,trusted=tls,distrusted=distrusted,bad=bad,bad_sync=bad",
         prefix + "WEBAPI_CACHING_MAXSYSTEMFAILURES": "3",
+        "ALULA_PROPELLER_LITERAL_OFFLOADING_CONFIG_SUPPORTED_SDK_VERSIONS": "FLYTE_SDK=99.0.0",
         "ALULA_PROPELLER_NODE_CONFIG_MAX_NODE_RETRIES_SYSTEM_FAILURES": "1",
     })
     try:
@@ -108,6 +111,26 @@ def test_fails_and_says_why(client, task_type, how, texts):
     assert phase(execution) == "FAILED"
     for text in texts:
         assert text in execution.closure.error.message
+
+
+def test_who_cannot_read_offloaded_inputs_gets_none(client):
+    """As tasks that run as processes: its SDK is too old."""
+    settings = SerializationSettings(image_config=ImageConfig.auto_default_image(), project=PROJECT, domain=DOMAIN,
+                                     version="1")
+    task = client.remote.register_task(AnyTask("bad"), serialization_settings=settings, version="1")
+    whole = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="fine")))
+    path = f"{client.stack.store}/offloaded.pb"
+    with open(path, "wb") as f:
+        f.write(whole.SerializeToString())
+    literal = literals_pb2.Literal()
+    literal.offloaded_metadata.uri = path
+    literal.offloaded_metadata.size_bytes = whole.ByteSize()
+    literal.offloaded_metadata.inferred_type.simple = types_pb2.STRING
+    id = client.stack.admin.CreateExecution(execution_pb2.ExecutionCreateRequest(
+        project=PROJECT, domain=DOMAIN, inputs=literals_pb2.LiteralMap(literals={"how": literal}),
+        spec=execution_pb2.ExecutionSpec(launch_plan=task.id.to_flyte_idl()))).id
+    execution = client.wait(client.remote.fetch_execution(name=id.name))
+    assert execution.closure.error.code == "LiteralOffloadingDisabled"
 
 
 @pytest.mark.parametrize("task_type, how, value", [
