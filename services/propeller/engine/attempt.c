@@ -415,7 +415,10 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 	} else {
 		return;
 	}
-	resource_drop(f, in->node, in->attempt);
+	if (n->run && cache_has_node(n->run))
+		resource_over(f, in->node, in->attempt);
+	else
+		resource_drop(f, in->node, in->attempt);
 }
 
 static void attempt_abort(struct fold *f, uint32_t i, const char *reason)

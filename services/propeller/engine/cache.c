@@ -262,6 +262,7 @@ void cache_put_done(struct fold *f, const AlulaCachePut *in)
 		attempt_succeeded(f, finished, in);
 	else
 		leaf_succeeded(f, in->node, outputs, in);
+	resource_drop(f, in->node, in->attempt);
 }
 
 /* ---- at any time ---- */

@@ -266,6 +266,8 @@ void recovering_compiled(struct fold *f, const AlulaAttemptFinished *in);
 /* resource.c: what executors make outside for attempts */
 void attempt_resource(struct fold *f, const AlulaAttemptResource *in);
 void attempt_update(struct fold *f, const AlulaAttemptUpdate *in);
+/* Its attempt has ended by itself; but its last event is still to come. */
+void resource_over(struct fold *f, uint32_t node, uint32_t attempt);
 /* Its attempt has ended by itself. */
 void resource_drop(struct fold *f, uint32_t node, uint32_t attempt);
 void resources_free(struct execution *x);

@@ -162,6 +162,7 @@ struct orphan {
 /* An AttemptResource, packed; until its attempt ends by itself, or the execution does. */
 struct kept_resource {
 	uint32_t node, attempt;
+	bool over; /* its attempt has ended, and is put into the cache: only its events name it still */
 	size_t len;
 	uint8_t *packed;
 };

@@ -52,6 +52,14 @@ void resource_drop(struct fold *f, uint32_t node, uint32_t attempt)
 	memmove(&x->resources.at[i], &x->resources.at[i + 1], (x->resources.n - i) * sizeof *x->resources.at);
 }
 
+void resource_over(struct fold *f, uint32_t node, uint32_t attempt)
+{
+	size_t i = f->x->resources.n ? find(f->x, node, attempt) : SIZE_MAX;
+
+	if (i != SIZE_MAX)
+		f->x->resources.at[i].over = true;
+}
+
 void resources_free(struct execution *x)
 {
 	vec_each (struct kept_resource *, k, &x->resources)
@@ -137,7 +145,9 @@ void resources_attach(struct fold *f)
 		if (a->kind != ACTION_ABORT_ATTEMPT && a->kind != ACTION_START_ATTEMPT)
 			continue;
 		size_t i = find(x, a->node, a->attempt);
-		a->resource = i == SIZE_MAX ? NULL : unpack(&x->resources.at[i], f->a);
+		if (i == SIZE_MAX || x->resources.at[i].over)
+			continue;
+		a->resource = unpack(&x->resources.at[i], f->a);
 		if (a->start)
 			((struct attempt *)a->start)->resource = a->resource;
 	}
@@ -157,7 +167,7 @@ void resources_pending(struct fold *f)
 {
 	for (size_t i = 0; i < f->x->resources.n; i++) {
 		const struct kept_resource *k = &f->x->resources.at[i];
-		if (mentioned(f, k))
+		if (k->over || mentioned(f, k))
 			continue;
 		struct action *a = action_new(f, ACTION_ABORT_ATTEMPT, END_NODE);
 		a->node = k->node;

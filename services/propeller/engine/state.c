@@ -109,7 +109,7 @@ struct str engine_state(const struct engine *e, int64_t execution, struct arena 
 		add_message(&b, x->signals.at[i].value);
 	}
 	vec_each (const struct kept_resource *, k, &x->resources) {
-		buf_printf(&b, " resource %u.%u ", k->node, k->attempt);
+		buf_printf(&b, " resource %u.%u %d ", k->node, k->attempt, k->over);
 		buf_add(&b, k->packed, k->len);
 	}
 	buf_printf(&b, " %zu", x->children ? map_count(x->children) : 0);

@@ -134,6 +134,28 @@ static void test_abort(void **state)
 	assert_events(r, resource_made(r->a, 1, T0, N0, 0), "");
 }
 
+/* Found by the simulator: the last event named another plugin than those before. */
+static void test_cached(void **state)
+{
+	struct rig *r = *state;
+
+	python_node(r, "n0", 0, 1);
+	r->w.closure->tasks[0]->template_->metadata->discoverable = true;
+	AlulaInput *in = accepted(&r->w, 1);
+	in->accepted->caching = true;
+	feed(r, in);
+	feed(r, cache_missed(r->a, 1, N0, 0, false, ""));
+	feed(r, resource_made(r->a, 1, T0, N0, 0));
+	feed(r, finished_with(r->a, 1, T0, N0, 0, NULL, "/s/outputs.pb"));
+	/* There is nothing to stop any more. */
+	engine_pending(r->e, 1, &r->step);
+	assert_null(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0));
+	feed(r, cache_put(r->a, 1, N0, 0, CORE_CATALOG_CACHE_STATUS_CACHE_POPULATED));
+	const EventTaskExecutionEvent *t = r->step.record->events[0]->task;
+	assert_int_equal(t->phase, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
+	assert_string_equal(t->metadata->plugin_identifier, "connector-service");
+}
+
 static void test_nonsense(void **state)
 {
 	struct rig *r = *state;
@@ -150,8 +172,8 @@ static void test_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_made_and_watched), TEST(test_restart), TEST(test_retry),
-		TEST(test_timeout),          TEST(test_abort),   TEST(test_nonsense),
+		TEST(test_made_and_watched), TEST(test_restart), TEST(test_retry), TEST(test_timeout), TEST(test_abort),
+		TEST(test_nonsense),         TEST(test_cached),
 	};
 
 	return cmocka_run_group_tests_name("engine resources", tests, NULL, NULL);
