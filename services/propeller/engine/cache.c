@@ -26,7 +26,9 @@ bool cache_is_silent(const struct run *r)
 
 bool cache_goes_first(const struct fold *f, uint32_t i)
 {
-	return wf_node(f, i)->cache && !node_at(f, i)->run && !f->x->recovery && looks(f, i);
+	const struct wf_cache *c = wf_node(f, i)->cache;
+
+	return c && !c->serialize && !node_at(f, i)->run && !f->x->recovery && looks(f, i);
 }
 
 /* ---- what is asked ---- */
@@ -77,8 +79,10 @@ bool cache_begin(struct fold *f, uint32_t i)
 	if (node_at(f, i)->run || !looks(f, i))
 		return false;
 	struct run *r = node_run(f, i);
-	/* Whoever only asks takes nobody's place. */
-	node_uncount(f, r);
+	/* Whoever only asks takes nobody's place. But who gets a reservation needs one: those that have places may wait
+	 * for what it makes. */
+	if (!wf_node(f, i)->cache->serialize)
+		node_uncount(f, r);
 	r->cache = CACHE_LOOKING;
 	f->changed = true;
 	f->n_notes++;

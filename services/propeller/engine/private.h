@@ -193,7 +193,7 @@ void launch_abort_orphan(struct fold *f, const struct orphan *o);
 /* cache.c: what comes before a task's first attempt and after its success */
 /* The cache is asked first: the node begins, or ends, when it has answered. */
 bool cache_begin(struct fold *f, uint32_t i);
-/* Does it have to wait for its turn? Not for asking the cache. */
+/* Does it have to wait for its turn? Not for asking the cache, unless that may give it a reservation. */
 bool cache_goes_first(const struct fold *f, uint32_t i);
 void cache_answered(struct fold *f, const AlulaCacheAnswered *in);
 /* What the node gives goes into the cache first. Takes `outputs`, and keeps a copy of `in`; false if it takes nothing:

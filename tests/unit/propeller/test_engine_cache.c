@@ -292,6 +292,25 @@ static void test_parallelism(void **state)
 	assert_events(r, cache_put(r->a, 1, N1, 0, STATUS(POPULATED)), "T n1 0 SUCCEEDED\nN n1 SUCCEEDED\n" BEGINS);
 }
 
+/* Found by the simulator: whoever had the reservation waited for a place, and who had the place for the reservation. */
+static void test_reservations_have_places(void **state)
+{
+	struct rig *r = *state;
+	AlulaInput *in = caching(r);
+
+	in->accepted->command->start->max_parallelism = 1;
+	cached_node(r, "python-task", true);
+	node_bind(&r->w, wf_node_new(&r->w, "n1", r->w.closure->tasks[0]->template_), "i0",
+		  constant(r->a, int_literal(r->a, 7)));
+	feed(r, in);
+	assert_non_null(find_action(&r->step, ACTION_CACHE_LOOKUP, N0));
+	assert_null(find_action(&r->step, ACTION_CACHE_LOOKUP, N1));
+	assert_events(r, cache_missed(r->a, 1, N0, 0, true, ""), BEGINS);
+	feed(r, gives_nine(r));
+	assert_events(r, put_done(r, STATUS(POPULATED)), "T n0 0 SUCCEEDED\nN n0 SUCCEEDED");
+	assert_non_null(find_action(&r->step, ACTION_CACHE_LOOKUP, N1));
+}
+
 static void test_echo(void **state)
 {
 	struct rig *r = *state;
@@ -451,6 +470,7 @@ int main(void)
 		TEST(test_overwrite),
 		TEST(test_overrides),
 		TEST(test_parallelism),
+		TEST(test_reservations_have_places),
 		TEST(test_echo),
 		TEST(test_echo_hit),
 		TEST(test_no_outputs),
