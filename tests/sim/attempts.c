@@ -25,6 +25,8 @@ static struct attempt_state *attempt_of(struct sim *s, const AlulaInput *in)
 {
 	if (in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED)
 		return attempt_at(s, in->execution, in->attempt_finished->node, in->attempt_finished->attempt);
+	if (in->input_case == ALULA_INPUT_INPUT_CACHE_PUT)
+		return attempt_at(s, in->execution, in->cache_put->node, in->cache_put->attempt);
 	if (in->input_case == ALULA_INPUT_INPUT_ATTEMPT_RESOURCE)
 		return attempt_at(s, in->execution, in->attempt_resource->node, in->attempt_resource->attempt);
 	return NULL;
@@ -32,7 +34,7 @@ static struct attempt_state *attempt_of(struct sim *s, const AlulaInput *in)
 
 /* ---- how it ends ---- */
 
-static AlulaInput *end_with_outputs(struct sim *s, const struct action *action, const char *dir)
+static AlulaInput *end_with_outputs(struct sim *s, const struct action *action, const char *giver)
 {
 	const struct attempt *a = action->start;
 	const char *uri = arena_printf(s->a, "%s/outputs.pb", a->output_prefix);
@@ -43,7 +45,7 @@ static AlulaInput *end_with_outputs(struct sim *s, const struct action *action, 
 		buf_addc(&text, ' ');
 		literal_text(&text, in->literals[i]->value);
 	}
-	CoreLiteralMap *out = add_literal(s->a, NULL, "o0", int_literal(s->a, given_for(s, dir, buf_text(&text))));
+	CoreLiteralMap *out = add_literal(s->a, NULL, "o0", int_literal(s->a, given_for(s, giver, buf_text(&text))));
 	store_put(s, uri, out);
 	return finished_with(s->a, action->execution, 0, action->node, action->attempt, one_in(s, 2) ? out : NULL, uri);
 }
@@ -63,7 +65,7 @@ static AlulaInput *end_of(struct sim *s, const struct action *action, const stru
 	default: break;
 	}
 	if (n->kind != PLAN_DYNAMIC)
-		return end_with_outputs(s, action, place->dir);
+		return end_with_outputs(s, action, giver_of(s, n, place->dir));
 	return finished_dynamic(s->a, x, 0, node, attempt,
 				closure_of_plan(s, plan_of_dynamic(s, place->dir, n->depth + 1)));
 }
@@ -106,7 +108,7 @@ void check_budget_spent(struct sim *s, const struct place *p)
 	const struct attempt_state *state = attempt_of(s, s->now);
 	const AlulaAttemptFinished *in = s->now->attempt_finished;
 
-	if (!state || state->place != p)
+	if (!state || state->place != p || s->now->input_case != ALULA_INPUT_INPUT_ATTEMPT_FINISHED)
 		return;
 	seen->exhausted[state->failed_by_system]++;
 	check(s, !has_budget(s, p->node, s->now->execution, in->node, in->attempt + 1));
@@ -215,6 +217,7 @@ void start_attempt(struct sim *s, struct exec *x, const struct action *action)
 		sim_fail(s, "an attempt writes to %s instead of %s", a->output_prefix, prefix);
 	if (a->shares_inputs)
 		store_get(s, a->inputs_uri);
+	check_cached_start(s, x, place, a);
 	if (state) {
 		found_again(s, action, state);
 		return;
@@ -269,7 +272,8 @@ void attempt_committed(struct sim *s, const AlulaInput *in)
 		const ProtobufCBinaryData *meta = &in->attempt_resource->meta;
 		check(s, !state->resource);
 		state->resource = arena_strndup(s->a, (const char *)meta->data, meta->len);
-	} else if (in->attempt_finished->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
+	} else if (in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
+		   in->attempt_finished->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
 		state->failed_by_system = in->attempt_finished->error->system;
 	}
 }
@@ -279,6 +283,23 @@ const char *attempt_plugin(struct sim *s, const AlulaInput *in)
 	const struct attempt_state *state = attempt_of(s, in);
 
 	return state && state->resource ? "connector-service" : "container";
+}
+
+void check_attempt_over(struct sim *s, const struct action *action)
+{
+	const struct attempt_state *state = attempt_at(s, action->execution, action->node, action->attempt);
+
+	check(s, !state || state->doing == ENDED);
+}
+
+bool node_runs(struct sim *s, const struct exec *x, uint32_t node)
+{
+	for (uint32_t attempt = 0; attempt < 4 + 4; attempt++) {
+		const struct attempt_state *state = attempt_at(s, x->id, node, attempt);
+		if (state && state->doing == RUNS)
+			return true;
+	}
+	return false;
 }
 
 void check_no_attempt_runs(struct sim *s, const struct exec *x)

@@ -74,6 +74,17 @@ const struct place *place_named(struct exec *x, const char *unique_id)
 	return map_get(x->places, str_of(unique_id));
 }
 
+const struct place *place_at(const struct exec *x, const char *dir)
+{
+	return map_get(x->dirs, str_of(dir));
+}
+
+static void remember(struct exec *x, const struct place *p, const char *unique_id)
+{
+	map_put(x->places, str_of(unique_id), (void *)p);
+	map_put(x->dirs, str_of(p->dir), (void *)p);
+}
+
 static const struct plan_node *spec_of(const struct plan *p, const char *id)
 {
 	return plan_find(p, id);
@@ -125,7 +136,7 @@ static void place_items(struct sim *s, struct exec *x, const struct place *array
 		p->node = array->node->item;
 		p->array = array;
 		p->item = (uint32_t)i;
-		map_put(x->places, str_of(flyte_unique_id(s->a, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32)), p);
+		remember(x, p, flyte_unique_id(s->a, parts, 3, NODE_UNIQUE_ID_MAX, UNIQUE_ID_FNV32));
 	}
 }
 
@@ -138,7 +149,7 @@ static const struct place *place_of(struct sim *s, struct exec *x, const EventNo
 		return known;
 	}
 	struct place *p = place_new(s, x, e);
-	map_put(x->places, str_of(e->id->node_id), p);
+	remember(x, p, e->id->node_id);
 	if (p->node && p->node->kind == PLAN_ARRAY)
 		place_items(s, x, p, e->id->node_id);
 	return p;
@@ -239,8 +250,9 @@ static void check_node(struct sim *s, struct exec *x, const EventNodeExecutionEv
 			 enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)before),
 			 enum_name(CORE_NODE_EXECUTION_PHASE_DESC, (int)phase));
 	left_note(s, x, p, e);
-	check(s, before || phase != NODE(SUCCEEDED) || strcmp(e->spec_node_id, "start-node") == 0);
-	if (before == NODE(QUEUED) && phase == NODE(SUCCEEDED) && !may_leap(p->node))
+	check(s, before || phase != NODE(SUCCEEDED) || is_hit(x, p) || strcmp(e->spec_node_id, "start-node") == 0);
+	check_cached_node(s, x, p, e);
+	if (before == NODE(QUEUED) && phase == NODE(SUCCEEDED) && !may_leap(p->node) && !is_hit(x, p))
 		sim_fail(s, "node %s has not run, but succeeded", p->dir);
 	if (!before && phase != NODE(SKIPPED))
 		check_upstream(s, x, p);
@@ -258,6 +270,7 @@ static void check_array(struct sim *s, struct exec *x, const EventTaskExecutionE
 {
 	const char *key = arena_printf(s->scratch, "%s array", e->parent_node_execution_id->node_id);
 	unsigned before = phase_of(x, key), phase = (unsigned)e->phase;
+	const struct place *array = place_named(x, e->parent_node_execution_id->node_id);
 
 	check(s, e->retry_attempt == 0 && phase < ARRAY_SIZE(TASK_BEFORE));
 	check(s, (TASK_BEFORE[phase] & BIT(before)) || (before == TASK(RUNNING) && phase == TASK(RUNNING)));
@@ -271,7 +284,8 @@ static void check_array(struct sim *s, struct exec *x, const EventTaskExecutionE
 				 (!before && info->retry_attempt)); /* a child that is launched again */
 		set_phase(x, key, (unsigned)info->phase);
 		seen->items[info->phase]++;
-		left_note_item(s, x, place_named(x, e->parent_node_execution_id->node_id), info);
+		left_note_item(s, x, array, info);
+		check_cached_item(s, x, array, info);
 	}
 }
 
@@ -293,6 +307,14 @@ static bool is_of_executor(const EventTaskExecutionEvent *e)
 	return strcmp(plugin, "container") == 0 || strcmp(plugin, "connector-service") == 0;
 }
 
+/* It ends an attempt of this number. */
+static bool is_about(const AlulaInput *in, uint32_t attempt)
+{
+	if (in->input_case == ALULA_INPUT_INPUT_CACHE_PUT)
+		return in->cache_put->attempt == attempt;
+	return in->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED && in->attempt_finished->attempt == attempt;
+}
+
 static void check_task(struct sim *s, struct exec *x, const EventTaskExecutionEvent *e)
 {
 	if (strcmp(e->metadata->plugin_identifier, "k8s-array") == 0) {
@@ -311,8 +333,7 @@ static void check_task(struct sim *s, struct exec *x, const EventTaskExecutionEv
 		check(s, task_is_over(last) || (!last && x->recovers && e->retry_attempt == 1));
 	}
 	if ((phase == TASK(SUCCEEDED) || phase == TASK(FAILED)) && is_of_executor(e)) {
-		check(s, s->now->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
-				 s->now->attempt_finished->attempt == e->retry_attempt);
+		check(s, is_about(s->now, e->retry_attempt));
 		check(s, strcmp(e->metadata->plugin_identifier, attempt_plugin(s, s->now)) == 0);
 	}
 	set_phase(x, key, phase);

@@ -85,11 +85,35 @@ static CoreNode *write_workflow(const struct writing *w, const struct plan_node 
 	return node_of_workflow(w->a, n->id, &inner.wf);
 }
 
+/* Either the node says that it is cached, or its task. */
+static const CoreTaskTemplate *task_of(const struct writing *w, const struct plan_node *n, int kind)
+{
+	static const char *const TYPES[] = {"python-task", "echo", "core-sleep"};
+
+	if (!n->version || !n->cached_by_task)
+		return w->tasks[kind];
+	CoreTaskTemplate *t = wf_task((struct wf *)&w->wf, TYPES[kind], 1, kind != TASK_NAP);
+	t->metadata->discoverable = true;
+	t->metadata->discovery_version = (char *)n->version;
+	t->metadata->cache_serializable = n->serialize;
+	return t;
+}
+
+static void write_cache(const struct plan_node *n, CoreNodeMetadata *m)
+{
+	m->cacheable_value_case = CORE_NODE_METADATA_CACHEABLE_VALUE_CACHEABLE;
+	m->cacheable = true;
+	m->cache_version_value_case = CORE_NODE_METADATA_CACHE_VERSION_VALUE_CACHE_VERSION;
+	m->cache_version = (char *)n->version;
+	m->cache_serializable_value_case = CORE_NODE_METADATA_CACHE_SERIALIZABLE_VALUE_CACHE_SERIALIZABLE;
+	m->cache_serializable = n->serialize;
+}
+
 static CoreNode *write_target(const struct writing *w, const struct plan_node *n)
 {
 	switch (n->kind) {
-	case PLAN_ECHO: return node_of_task(w->a, n->id, w->tasks[TASK_ECHO]);
-	case PLAN_NAP: return node_of_task(w->a, n->id, w->tasks[TASK_NAP]);
+	case PLAN_ECHO: return node_of_task(w->a, n->id, task_of(w, n, TASK_ECHO));
+	case PLAN_NAP: return node_of_task(w->a, n->id, task_of(w, n, TASK_NAP));
 	case PLAN_SLEEP: return node_of_sleep(w->a, n->id, n->sleep_us);
 	case PLAN_SIGNAL: return node_of_signal(w->a, n->id, n->signal);
 	case PLAN_APPROVAL: return node_of_approval(w->a, n->id, n->signal);
@@ -98,7 +122,7 @@ static CoreNode *write_target(const struct writing *w, const struct plan_node *n
 	case PLAN_LAUNCH: return node_of_launch_plan(w->a, n->id, "elsewhere");
 	case PLAN_CHILD: return node_of_launch_plan(w->a, n->id, n->plan->name);
 	case PLAN_ARRAY: return write_array(w, n);
-	default: return node_of_task(w->a, n->id, w->tasks[TASK_OF_EXECUTOR]);
+	default: return node_of_task(w->a, n->id, task_of(w, n, TASK_OF_EXECUTOR));
 	}
 }
 
@@ -131,6 +155,8 @@ static CoreNode *write_node(const struct writing *w, const struct plan_node *n)
 		node_after((struct wf *)&w->wf, to, n->after[i]->id);
 	if (n->retries)
 		node_retries((struct wf *)&w->wf, to, n->retries);
+	if (n->version && !n->cached_by_task)
+		write_cache(n, to->metadata);
 	if (n->timeout_us)
 		to->metadata->timeout = pb_duration(w->a, n->timeout_us);
 	return to;

@@ -211,6 +211,7 @@ static void done(struct sim *s, struct exec *x)
 		check_end(s, x);
 	check_no_attempt_runs(s, x);
 	check_no_child_runs(s, x);
+	check_nothing_reserved(s, x);
 	if (!x->done)
 		recover_perhaps(s, x);
 	x->done = true;
@@ -236,6 +237,10 @@ void act(struct sim *s, const struct action *action)
 	case ACTION_LAUNCH: launch(s, x, action); break;
 	case ACTION_ABORT_CHILD: abort_child(s, x, action); break;
 	case ACTION_COMPILE_FUTURES: compile_futures(s, x, action); break;
+	case ACTION_CACHE_LOOKUP:
+	case ACTION_CACHE_PUT:
+	case ACTION_CACHE_HOLD:
+	case ACTION_CACHE_RELEASE: catalog_act(s, x, action); break;
 	case ACTION_CONTINUE: go_on_later(s, x); break;
 	case ACTION_DONE: done(s, x); break;
 	default: sim_fail(s, "an action that the simulator does not know: %d", action->kind);

@@ -53,7 +53,7 @@ static struct source random_int(const struct sketch *k)
 		return of_node(from);
 	if (odds(k, 3) && !k->no_input)
 		return (struct source){.kind = SOURCE_INPUT};
-	return (struct source){.kind = SOURCE_CONSTANT, .constant = (int64_t)pick(k, 100)};
+	return (struct source){.kind = SOURCE_CONSTANT, .constant = (int64_t)pick(k, k->s->shares_keys ? 3 : 100)};
 }
 
 static struct source list_of_ints(const struct sketch *k)
@@ -98,6 +98,18 @@ static struct plan_node *node_new(const struct sketch *k, enum plan_kind kind, e
 	return n;
 }
 
+/* What is shared lies no deeper than whoever shares it, or one would wait for the other inside itself. */
+static void random_cache(const struct sketch *k, struct plan_node *n)
+{
+	static const char *const KINDS[] = {"task", "dynamic", "echo", "nap"};
+
+	if (odds(k, 3) == k->s->shares_keys)
+		return;
+	n->version = arena_printf(k->s->a, "%s%d.%d", KINDS[n->kind], n->depth, (int)pick(k, 2));
+	n->serialize = odds(k, 4) != k->s->shares_keys;
+	n->cached_by_task = odds(k, 2);
+}
+
 static struct plan_node *random_task(const struct sketch *k)
 {
 	size_t dice = pick(k, 10);
@@ -105,6 +117,7 @@ static struct plan_node *random_task(const struct sketch *k)
 	enum plan_kind kind = dynamic ? PLAN_DYNAMIC : dice < 6 ? PLAN_TASK : dice < 9 ? PLAN_ECHO : PLAN_NAP;
 	struct plan_node *n = node_new(k, kind, kind == PLAN_NAP ? GIVES_NOTHING : GIVES_INT);
 
+	random_cache(k, n);
 	if (kind == PLAN_NAP) {
 		n->sleep_us = (int64_t)pick(k, 3) * USEC_PER_SEC;
 		return n;
@@ -193,6 +206,7 @@ static struct plan_node *random_array(const struct sketch *k)
 		/* Nothing but the first item tells what it gives. */
 	} else {
 		item = node_new(k, odds(k, 2) ? PLAN_TASK : PLAN_ECHO, GIVES_INT);
+		random_cache(k, item);
 	}
 	item->n_in = 0;
 	random_patience(k, item);
@@ -263,6 +277,8 @@ static void random_failure_node(const struct sketch *k)
 
 	n->on_failure = true;
 	n->takes_error = n->kind == PLAN_TASK && odds(k, 2);
+	if (!inner && !n->takes_error)
+		random_cache(k, n);
 	n->in[0] = (struct source){.kind = k->no_input ? SOURCE_CONSTANT : SOURCE_INPUT};
 	n->n_in = 1;
 	random_patience(k, n);
@@ -314,7 +330,7 @@ struct plan *plan_random(struct sim *s, uint64_t chance, int depth, const char *
 	struct plan *p = random_plan(&k, depth, size, prefix, false);
 
 	p->fail_after = odds(&k, 3);
-	p->max_parallelism = odds(&k, 2) ? (int)(1 + pick(&k, 5)) : 0;
+	p->max_parallelism = odds(&k, 2) ? (int)(1 + pick(&k, s->shares_keys ? 2 : 5)) : 0;
 	if (odds(&k, 12))
 		p->timeout_us = (int64_t)(1 + pick(&k, 60)) * USEC_PER_SEC;
 	return p;

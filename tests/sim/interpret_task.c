@@ -92,21 +92,73 @@ struct val given(const struct scope *c, const char *dir, const struct val *in, s
 	return (struct val){.kind = VAL_INT, .number = given_for(c->s, dir, buf_text(&b))};
 }
 
-struct outcome run_task(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in, size_t n_in)
+static struct outcome run_attempts(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in,
+				   size_t n_in)
 {
 	static const struct val ERROR = {.kind = VAL_NONE};
 	struct attempts t = {.c = c, .n = n, .dir = dir};
 
-	t.value = n->takes_error ? given(c, dir, &ERROR, 1) : given(c, dir, in, n_in);
+	const char *giver = giver_of(c->s, n, dir);
+	t.value = n->takes_error ? given(c, giver, &ERROR, 1) : given(c, giver, in, n_in);
 	attempt(&t, 0, 0, 0, c->s->harsh ? c->s->losses_left : 0);
 	return t.o;
 }
 
-struct outcome run_nap(struct scope *c, const struct plan_node *n)
+static struct outcome run_nap(struct scope *c, const struct plan_node *n)
 {
 	struct outcome o = outcome_nothing();
 
 	if (n->sleep_us)
 		lose_patience(c, n, &o);
+	return o;
+}
+
+/* ---- the cache ---- */
+
+static enum chance chance_of(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in,
+			     size_t n_in)
+{
+	auto_buf struct buf b = {0};
+
+	for (size_t i = 0; i < n_in; i++) {
+		if (val_is_vague(&in[i]))
+			return chance_of_hit(c->s, c->x, n, dir, NULL);
+		buf_addc(&b, ' ');
+		val_text(&b, &in[i]);
+	}
+	return chance_of_hit(c->s, c->x, n, dir, buf_text(&b));
+}
+
+/* What was there before, or what a workflow gave that this one recovers. */
+static struct val found(const struct scope *c, const struct plan_node *n, const char *dir, const struct val *in,
+			size_t n_in)
+{
+	if (n->kind == PLAN_ECHO)
+		return in[0];
+	if (n->kind == PLAN_DYNAMIC && *dir == '~')
+		return (struct val){.kind = VAL_ANY};
+	return given(c, giver_of(c->s, n, dir), in, n_in);
+}
+
+/* Whoever has its reservation may last. */
+static bool may_wait(const struct sim *s, const struct plan_node *n)
+{
+	return is_cached(s, n) && n->serialize && !s->overwrite && s->shares_keys && s->cruelty;
+}
+
+struct outcome run_task(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in, size_t n_in)
+{
+	enum chance hit = chance_of(c, n, dir, in, n_in);
+	struct outcome o = {0};
+
+	if (hit != CHANCE_NONE)
+		o = outcome_gives(found(c, n, dir, in, n_in));
+	if (hit == CHANCE_SURE)
+		return o;
+	struct outcome runs = n->kind == PLAN_ECHO  ? outcome_gives(in[0])
+			      : n->kind == PLAN_NAP ? run_nap(c, n)
+						    : run_attempts(c, n, dir, in, n_in);
+	outcome_either(&o, &runs);
+	o.slow |= may_wait(c->s, n);
 	return o;
 }

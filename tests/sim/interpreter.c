@@ -99,8 +99,6 @@ static struct outcome run_kind(struct scope *c, const struct plan_node *n, const
 			       size_t n_in)
 {
 	switch (n->kind) {
-	case PLAN_ECHO: return outcome_gives(in[0]);
-	case PLAN_NAP: return run_nap(c, n);
 	case PLAN_SLEEP:
 	case PLAN_SIGNAL:
 	case PLAN_APPROVAL: return run_gate(c, n, dir, in);

@@ -28,9 +28,8 @@ bool is_racing(const struct scope *c);
 /* Something that lasts too long for its node, or may. */
 void lose_patience(const struct scope *c, const struct plan_node *n, struct outcome *o);
 
-/* interpret_task.c */
+/* interpret_task.c: those of executors, and those inside the engine */
 struct outcome run_task(struct scope *c, const struct plan_node *n, const char *dir, const struct val *in, size_t n_in);
-struct outcome run_nap(struct scope *c, const struct plan_node *n);
 /* What a task or child at `dir` gives for these. */
 struct val given(const struct scope *c, const char *dir, const struct val *in, size_t n);
 

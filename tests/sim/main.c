@@ -58,6 +58,8 @@ static void world_new(struct sim *s, uint64_t seed)
 	s->scratch = arena_new(0);
 	s->store = map_new();
 	s->attempts = map_new();
+	s->catalog = map_new();
+	s->reservations = map_new();
 	s->signals = map_new();
 	s->children = map_new();
 	s->dynamics = map_new();
@@ -71,6 +73,10 @@ static void world_new(struct sim *s, uint64_t seed)
 	s->racing = one_in(s, 8);
 	s->fickle = one_in(s, 12);
 	s->bad_store = one_in(s, 15);
+	s->caching = !one_in(s, 4);
+	s->overwrite = one_in(s, 8);
+	s->catalog_away = one_in(s, 6);
+	s->shares_keys = one_in(s, 3);
 	s->harsh = one_in(s, 10);
 	s->losses_left = s->harsh ? 1 + (int)below(s, 2) : 0;
 }
@@ -82,6 +88,8 @@ static void world_free(struct sim *s)
 		map_free(s->execs.at[i]->phases);
 		map_free(s->execs.at[i]->versions);
 		map_free(s->execs.at[i]->places);
+		map_free(s->execs.at[i]->dirs);
+		map_free(s->execs.at[i]->asked);
 		map_free(s->execs.at[i]->left);
 		vec_free(&s->execs.at[i]->journal);
 	}
@@ -95,6 +103,7 @@ static void world_free(struct sim *s)
 	vec_free(&s->waiting);
 	map_free(s->store);
 	map_free(s->attempts);
+	catalog_free(s);
 	map_free(s->signals);
 	map_free(s->children);
 	map_free(s->dynamics);
@@ -196,15 +205,16 @@ static bool print_seen(const struct seen *all)
 	static const char *const KINDS[] = {"task",   "dynamic",  "echo",         "core-sleep", "sleep",
 					    "signal", "approval", "sub-workflow", "branch",     "launch plan",
 					    "child",  "array",    "failure node"};
-	bool fair = all->crashes && all->lost_records && all->fenced && all->spoilt && all->recoveries &&
-		    all->watched_again && all->items_recovered && all->children_recovered && all->exhausted[0] &&
-		    all->exhausted[1];
+	bool fair = all->crashes && all->lost_records && all->fenced && all->spoilt && all->recoveries && all->hits &&
+		    all->puts && all->cache_waits && all->watched_again && all->items_recovered &&
+		    all->children_recovered && all->exhausted[0] && all->exhausted[1];
 
 	printf("%zu executions: %zu succeeded, %zu failed, %zu aborted; %zu had one possible end\n", all->executions,
 	       all->ends[0], all->ends[1], all->ends[2], all->exact);
 	printf("%zu steps, %zu attempts, %zu crashes, %zu records lost, %zu owners fenced, %zu spoilt,\n%zu recovered, %zu items and %zu children of such\n",
 	       all->steps, all->starts, all->crashes, all->lost_records, all->fenced, all->spoilt, all->recoveries,
 	       all->items_recovered, all->children_recovered);
+	printf("%zu hits of the cache, %zu misses, %zu waited for others\n", all->hits, all->puts, all->cache_waits);
 	printf("%zu resources of connectors, %zu of them watched again; retries exhausted: %zu, by the system: %zu\n",
 	       all->resources, all->watched_again, all->exhausted[0], all->exhausted[1]);
 	for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++) {

@@ -60,6 +60,8 @@ struct plan_node {
 	uint32_t retries;
 	int64_t timeout_us, sleep_us;
 	const char *signal;
+	const char *version; /* of what is cached; the beginning tells the kind. NULL: not cached */
+	bool serialize, cached_by_task;
 	struct plan *plan; /* of a sub-workflow or child */
 	struct plan_case cases[4];
 	size_t n_cases;
@@ -150,6 +152,8 @@ struct exec {
 	struct map *phases;   /* key -> phase + 1 */
 	struct map *versions; /* of tasks' phases */
 	struct map *places;   /* unique id of a node -> struct place */
+	struct map *dirs;     /* the same, by dir */
+	struct map *asked;    /* the cache: dir -> struct asked */
 	int phase;
 	size_t running;
 	bool accepted, done, confirmed; /* confirmed: its journal is gone */
@@ -206,6 +210,8 @@ struct sim {
 	bool harsh;  /* attempts get lost when the engine crashes */
 	bool fickle; /* signals have two values */
 	bool bad_store;
+	bool caching, overwrite, catalog_away;
+	bool shares_keys; /* different nodes may be cached as one; there are few values */
 	int losses_left;
 	/* What there is. */
 	struct engine *engine, *follower, *fenced;
@@ -215,6 +221,8 @@ struct sim {
 	VEC(struct waiting) waiting;
 	struct map *store;    /* uri -> CoreLiteralMap */
 	struct map *attempts; /* "execution/node/attempt" -> struct attempt_state */
+	struct map *catalog;  /* key -> CoreLiteralMap */
+	struct map *reservations;
 	struct map *signals;  /* "execution/signal" that was asked for */
 	struct map *children; /* execution's name -> struct child_state */
 	struct map *dynamics; /* dir -> struct plan */
@@ -313,6 +321,31 @@ const char *attempt_plugin(struct sim *s, const AlulaInput *in);
 void check_budget_spent(struct sim *s, const struct place *p);
 void check_no_attempt_runs(struct sim *s, const struct exec *x);
 
+/* Whoever had this attempt has told its end. */
+void check_attempt_over(struct sim *s, const struct action *action);
+/* Does any attempt? */
+bool node_runs(struct sim *s, const struct exec *x, uint32_t node);
+
+/* catalog.c */
+enum chance { CHANCE_NONE, CHANCE_SOME, CHANCE_SURE };
+bool is_cached(const struct sim *s, const struct plan_node *n);
+/* What the values that the node gives hang on, besides its inputs: the same for all that are cached as one. */
+const char *giver_of(const struct sim *s, const struct plan_node *n, const char *dir);
+/* `inputs` NULL: they are not known. */
+enum chance chance_of_hit(struct sim *s, const struct exec *x, const struct plan_node *n, const char *dir,
+			  const char *inputs);
+void catalog_act(struct sim *s, struct exec *x, const struct action *action);
+/* The engine, and whoever asked for it, are gone; after that, what it did not ask for again is. */
+void catalog_crash(struct sim *s);
+void catalog_expire(struct sim *s);
+void catalog_committed(struct sim *s, const AlulaInput *in);
+void catalog_free(struct sim *s);
+void check_cached_start(struct sim *s, struct exec *x, const struct place *p, const struct attempt *attempt);
+void check_cached_node(struct sim *s, struct exec *x, const struct place *p, const EventNodeExecutionEvent *e);
+void check_cached_item(struct sim *s, struct exec *x, const struct place *array, const EventExternalResourceInfo *info);
+void check_nothing_reserved(struct sim *s, const struct exec *x);
+bool is_hit(const struct exec *x, const struct place *p);
+
 /* executor.c */
 /* Somebody will set it, if the oracle says so. */
 void await_signal(struct sim *s, const struct exec *x, const char *signal);
@@ -368,13 +401,14 @@ const char *without_fortune(const char *dir);
 void check_record(struct sim *s, struct exec *x, const AlulaRecord *r);
 void check_end(struct sim *s, struct exec *x);
 const struct place *place_named(struct exec *x, const char *unique_id);
+const struct place *place_at(const struct exec *x, const char *dir);
 
 /* What happened in all worlds; shared by the processes. */
 struct seen {
 	size_t nodes[N_PLAN_KINDS + 1][16]; /* by kind (the last: failure nodes) and phase */
 	size_t items[16], ends[3], exact;
 	size_t crashes, lost_records, fenced, starts, steps, executions, spoilt, recoveries;
-	size_t resources, watched_again, items_recovered, children_recovered,
+	size_t resources, watched_again, items_recovered, children_recovered, hits, puts, cache_waits,
 		exhausted[2]; /* by themselves, by the system */
 };
 extern struct seen *seen;

@@ -40,6 +40,8 @@ static AlulaInput *acceptance(struct sim *s, const struct exec *x)
 	AlulaStartExecution *start = in->accepted->command->start;
 
 	in->accepted->command->id->name = (char *)x->name;
+	in->accepted->caching = s->caching;
+	start->overwrite_cache = s->overwrite;
 	start->inputs = add_literal(s->a, NULL, "x", literal_of_val(s->a, &x->input));
 	if (one_in(s, 4)) {
 		start->inputs_uri = arena_printf(s->a, "/inputs/%s", x->name);
@@ -68,6 +70,8 @@ struct exec *exec_new(struct sim *s, const struct plan *plan, const char *dir, s
 	x->phases = map_new();
 	x->versions = map_new();
 	x->places = map_new();
+	x->dirs = map_new();
+	x->asked = map_new();
 	x->left = map_new();
 	x->recovers = recovers;
 	vec_push(&s->execs, x);
@@ -180,6 +184,7 @@ static void commit(struct sim *s, const struct waiting *w)
 	s->now = entry->input;
 	say_record(s, x, entry);
 	attempt_committed(s, entry->input);
+	catalog_committed(s, entry->input);
 	check_record(s, x, entry->record);
 	x->accepted = true;
 	vec_push(&x->journal, w->entry);
@@ -254,6 +259,7 @@ static void crash(struct sim *s)
 		printf("%12.6f ---- crash\n", (double)s->now_us / 1e6);
 	lose_waiting(s);
 	lose_mail(s);
+	catalog_crash(s);
 	fence(s);
 	for (size_t i = 0; i < n; i++)
 		s->execs.at[i]->confirmed |= s->execs.at[i]->done && one_in(s, 2);
@@ -264,6 +270,7 @@ static void crash(struct sim *s)
 		if (s->execs.at[i]->accepted && !s->execs.at[i]->confirmed)
 			ask_pending(s, s->execs.at[i]);
 	s->restarting = false;
+	catalog_expire(s);
 }
 
 static bool crashes_now(struct sim *s)
