@@ -232,7 +232,8 @@ void start_attempt(struct sim *s, struct exec *x, const struct action *action)
 	state->place = place;
 	state->by_connector = place->node->kind == PLAN_TASK && is_by_connector(s, place->dir, action->attempt);
 	state->end = end_of(s, action, place);
-	state->end_us = later(s, 15);
+	/* What fails does so late: more is done then that can be recovered. */
+	state->end_us = later(s, fate_of(s, place->node, place->dir, action->attempt) == FATE_SUCCESS ? 12 : 40);
 	seen->starts++;
 	tell_of_attempt(s, action, state, later(s, 8));
 }

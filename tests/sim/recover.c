@@ -238,8 +238,8 @@ void recover_perhaps(struct sim *s, struct exec *x)
 {
 	bool over_well = x->phase == CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED;
 
-	x->to_recover =
-		!x->parent && !over_well && !x->accept->accepted->unreadable && strlen(x->dir) <= 2 && one_in(s, 2);
+	x->to_recover = !x->parent && !over_well && !x->accept->accepted->unreadable && strlen(x->dir) <= 2 &&
+			(*x->dir || one_in(s, 2));
 }
 
 void recover_what_is_over(struct sim *s)
