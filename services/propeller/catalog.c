@@ -6,7 +6,13 @@
 #include "pb/pb.h"
 #include "rpc/rpc.h"
 
-enum { CALLS = 4, DEFAULT_BATCH = 500, DEFAULT_WAITING = 100000, DEFAULT_TIMEOUT_US = 10000000 };
+enum {
+	CALLS = 4,
+	DEFAULT_BATCH = 500,
+	DEFAULT_WAITING = 100000,
+	DEFAULT_TIMEOUT_US = 10000000,
+	DEFAULT_BYTES = 8 << 20
+};
 
 /* Requests and answers hold their items in the first field, a repeated message; BatchRelease answers nothing. */
 static const char *const METHODS[CALLS] = {
@@ -19,6 +25,7 @@ static const char *const METHODS[CALLS] = {
 struct ask {
 	struct arena *arena;
 	void *item;
+	size_t bytes; /* packed */
 	catalog_fn fn;
 	void *arg;
 };
@@ -32,7 +39,7 @@ struct lane {
 
 struct catalog {
 	struct rpc_channel *channel;
-	size_t batch;
+	size_t batch, max_bytes;
 	int64_t timeout_us;
 	struct lane lanes[CALLS];
 };
@@ -100,14 +107,28 @@ static void run(struct lane *l, struct ask **asks, size_t n)
 		finish_each(asks, n, *(struct answer ***)(out + out_field->offset));
 }
 
+/* How many of them fit into one call: at least one. */
+static size_t fitting(const struct lane *l, struct ask *const *asks, size_t n)
+{
+	size_t bytes = asks[0]->bytes, fit = 1;
+
+	while (fit < n && bytes + asks[fit]->bytes <= l->catalog->max_bytes)
+		bytes += asks[fit++]->bytes;
+	return fit;
+}
+
 static void *lane_main(void *arg)
 {
 	struct lane *l = arg;
-	auto_mem void *asks = x_calloc(l->catalog->batch, sizeof(struct ask *));
+	struct ask **asks = x_calloc(l->catalog->batch, sizeof *asks);
 	size_t n;
 
-	while ((n = queue_pop(l->queue, asks, l->catalog->batch, -1)) > 0)
-		run(l, asks, n);
+	while ((n = queue_pop(l->queue, (void **)asks, l->catalog->batch, -1)) > 0)
+		for (size_t i = 0, fit; i < n; i += fit) {
+			fit = fitting(l, asks + i, n - i);
+			run(l, asks + i, fit);
+		}
+	free(asks);
 	return NULL;
 }
 
@@ -127,6 +148,7 @@ struct catalog *catalog_new(const struct catalog_options *options)
 
 	c->channel = rpc_channel_new(&channel);
 	c->batch = options->batch ? options->batch : DEFAULT_BATCH;
+	c->max_bytes = options->max_bytes ? options->max_bytes : DEFAULT_BYTES;
 	c->timeout_us = options->timeout_us ? options->timeout_us : DEFAULT_TIMEOUT_US;
 	for (int i = 0; i < CALLS; i++) {
 		struct lane *l = &c->lanes[i];
@@ -160,7 +182,7 @@ void catalog_ask(struct catalog *c, enum catalog_call call, const void *item, ca
 	struct ask *q = arena_new_of(arena, struct ask);
 	struct err err;
 
-	*q = (struct ask){arena, pb_clone(item, arena), fn, arg};
+	*q = (struct ask){arena, pb_clone(item, arena), pb_size(item), fn, arg};
 	if (!queue_try_push(l->queue, q))
 		finish(q, err_set(&err, RESOURCE_EXHAUSTED, "%s: too many items wait for datacatalog", l->method->name),
 		       NULL, &err);

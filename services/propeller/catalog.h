@@ -14,6 +14,7 @@ struct catalog;
 struct catalog_options {
 	const char *target; /* "host:port" of datacatalog */
 	size_t batch;       /* items of one call; 0 for 500, what datacatalog takes at most is its own key */
+	size_t max_bytes;   /* of the items of one call, if it has more than one; 0 for 8 MiB */
 	size_t waiting;     /* items that may wait of each kind; 0 for 100,000 */
 	int64_t timeout_us; /* of a call; 0 for 10 s */
 };

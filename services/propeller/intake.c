@@ -60,7 +60,8 @@ static enum code read_inputs(struct intake *in, AlulaStartExecution *start, stru
 }
 
 /* Put closure and inputs into the command, where they are only named. */
-static enum code complete_start(struct intake *in, AlulaStartExecution *start, struct arena *a, struct err *err)
+static enum code complete_start(struct intake *in, int64_t execution, AlulaStartExecution *start, struct arena *a,
+				struct err *err)
 {
 	enum code c = OK;
 
@@ -71,7 +72,11 @@ static enum code complete_start(struct intake *in, AlulaStartExecution *start, s
 		return err_prefix(err, c, "compiled workflow %s: ", start->closure_uri);
 	if (!start->inputs && *start->inputs_uri)
 		c = read_inputs(in, start, a, err);
-	return c ? err_prefix(err, c, "inputs %s: ", start->inputs_uri) : recovery_read(in->p->store, start, a, err);
+	if (c)
+		return err_prefix(err, c, "inputs %s: ", start->inputs_uri);
+	if (*start->recovery_uri)
+		known_set_file(in->p->known, execution, start->recovery_uri);
+	return recovery_read(in->p->store, start, a, err);
 }
 
 static CoreExecutionError *unreadable(struct arena *a, const struct err *err)
@@ -104,7 +109,7 @@ static void take_start(struct intake *in, struct item *item, AlulaCommand *comma
 
 	accepted->command = command;
 	accepted->caching = cacher_is_on(in->p->config);
-	if (complete_start(in, command->start, item->arena, &err) != OK)
+	if (complete_start(in, command->execution, command->start, item->arena, &err) != OK)
 		accepted->unreadable = unreadable(item->arena, &err);
 	item->in->input_case = ALULA_INPUT_INPUT_ACCEPTED;
 	item->in->accepted = accepted;
@@ -225,7 +230,7 @@ static enum code complete_dynamic(struct intake *in, AlulaDynamicWorkflow *dynam
 static enum code complete_input(struct intake *in, AlulaInput *input, struct arena *a, struct err *err)
 {
 	if (input->input_case == ALULA_INPUT_INPUT_ACCEPTED && !input->accepted->unreadable)
-		return complete_start(in, input->accepted->command->start, a, err);
+		return complete_start(in, input->execution, input->accepted->command->start, a, err);
 	if (input->input_case == ALULA_INPUT_INPUT_ATTEMPT_FINISHED &&
 	    input->attempt_finished->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC)
 		return complete_dynamic(in, input->attempt_finished->dynamic, a, err);

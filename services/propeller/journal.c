@@ -1,6 +1,7 @@
 #include "journal.h"
 
 #include "alula/journal.h"
+#include "flyte/shard.h"
 #include "pb/pb.h"
 #include "wire.h"
 
@@ -25,6 +26,11 @@ static const struct db_stmt READ = {
 	"journal_read",
 	"SELECT shard, execution, seq, entry FROM journal "
 	"WHERE shard = $1 AND execution = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+};
+static const struct db_stmt LIVE = {
+	"journal_live",
+	"SELECT x.execution FROM unnest($1::integer[], $2::bigint[]) x(shard, execution) WHERE EXISTS (SELECT FROM "
+	"journal j WHERE j.shard = x.shard AND j.execution = x.execution) ORDER BY 1",
 };
 /* One row says whether the fence stood; the count of deleted rows would not. */
 static const struct db_stmt TRIM = {
@@ -159,4 +165,16 @@ enum code journal_trim(struct db *db, const char *name, uint64_t epoch, const un
 		return err_set(err, ABORTED, "fenced: propeller %s has lost epoch %llu", name,
 			       (unsigned long long)epoch);
 	return OK;
+}
+
+enum code journal_live(struct db *db, const int64_t *executions, size_t n, struct db_rows **ret, struct err *err)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	struct db_array *shard = db_array_new(a, db_i32(0)), *execution = db_array_new(a, db_i64(0));
+
+	for (size_t i = 0; i < n; i++) {
+		db_array_add(shard, db_i32((int32_t)execution_shard(executions[i])));
+		db_array_add(execution, db_i64(executions[i]));
+	}
+	return db_query(db, &LIVE, ret, err, db_array(shard), db_array(execution));
 }

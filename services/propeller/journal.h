@@ -37,3 +37,6 @@ enum code journal_read(struct db *db, unsigned shard, int64_t execution, int64_t
 /* Delete all rows of these executions, under the fence. ABORTED "fenced". */
 enum code journal_trim(struct db *db, const char *name, uint64_t epoch, const unsigned *shards,
 		       const int64_t *executions, size_t n, struct err *err);
+
+/* Which of these executions have rows, whoever runs them; sorted. */
+enum code journal_live(struct db *db, const int64_t *executions, size_t n, struct db_rows **ret, struct err *err);

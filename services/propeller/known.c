@@ -15,6 +15,7 @@ struct past {
 struct known {
 	pthread_mutex_t lock;
 	struct u64map *states; /* execution -> enum known_state */
+	struct u64map *files;  /* execution -> char * */
 	VEC(struct past) past; /* in order of time, from `first` on */
 	size_t first;
 };
@@ -30,13 +31,20 @@ struct known *known_new(void)
 
 	pthread_mutex_init(&k->lock, NULL);
 	k->states = u64map_new();
+	k->files = u64map_new();
 	return k;
 }
 
 void known_free(struct known *k)
 {
+	size_t it = 0;
+	void *file;
+
 	if (!k)
 		return;
+	while (u64map_next(k->files, &it, NULL, &file))
+		free(file);
+	u64map_free(k->files);
 	pthread_mutex_destroy(&k->lock);
 	u64map_free(k->states);
 	vec_free(&k->past);
@@ -78,17 +86,19 @@ static void drop_past(struct known *k, int64_t now_us)
 	}
 }
 
-void known_trimmed(struct known *k, int64_t execution, int64_t now_us)
+void known_set_file(struct known *k, int64_t execution, const char *uri)
+{
+	pthread_mutex_lock(&k->lock);
+	free(u64map_put(k->files, (uint64_t)execution, x_strdup(uri)));
+	pthread_mutex_unlock(&k->lock);
+}
+
+char *known_trimmed(struct known *k, int64_t execution, int64_t now_us)
 {
 	pthread_mutex_lock(&k->lock);
 	vec_push(&k->past, (struct past){execution, now_us + REMEMBER_US});
 	drop_past(k, now_us);
+	char *file = u64map_remove(k->files, (uint64_t)execution);
 	pthread_mutex_unlock(&k->lock);
-}
-
-void known_forget(struct known *k, int64_t execution)
-{
-	pthread_mutex_lock(&k->lock);
-	u64map_remove(k->states, (uint64_t)execution);
-	pthread_mutex_unlock(&k->lock);
+	return file;
 }

@@ -15,9 +15,10 @@ void known_free(struct known *k);
 enum known_state known_claim(struct known *k, int64_t execution);
 enum known_state known_get(struct known *k, int64_t execution);
 void known_committed(struct known *k, int64_t execution);
-/* The journal has forgotten it; we do so later. `now_us` on the monotonic clock. */
-void known_trimmed(struct known *k, int64_t execution, int64_t now_us);
-/* It is not ours any more. */
-void known_forget(struct known *k, int64_t execution);
+/* It needs this file as long as its journal is there. */
+void known_set_file(struct known *k, int64_t execution, const char *uri);
+/* The journal has forgotten it; we do so later. `now_us` on the monotonic clock. Gives its file, for the caller to
+ * remove and free; NULL if there is none. */
+char *known_trimmed(struct known *k, int64_t execution, int64_t now_us);
 
 DEFINE_CLEANUP(struct known *, known_free);

@@ -11,6 +11,7 @@
 #include "known.h"
 #include "relay.h"
 #include "shards.h"
+#include "sweeper.h"
 
 extern const struct db_migration propeller_migrations[];
 
@@ -21,6 +22,7 @@ enum { BUS_PATIENCE_US = 10000000 };
 /* Threads stop along the stream: first what takes in, last what writes out. */
 static void stop_threads(struct propeller *p)
 {
+	sweeper_stop(take(p->sweeper));
 	shards_stop(p->shards);
 	intake_stop(p->intake);
 	core_stop(p->core);
@@ -100,6 +102,7 @@ static void start_threads(struct propeller *p)
 	core_start(p->core);
 	intake_start(p->intake);
 	shards_start(p->shards);
+	p->sweeper = sweeper_start(p);
 }
 
 static enum code open_all(struct propeller *p, struct err *err)

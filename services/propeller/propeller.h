@@ -77,6 +77,7 @@ struct intake;
 struct shards;
 struct acts;
 struct known;
+struct sweeper;
 
 struct propeller {
 	const struct propeller_config *config;
@@ -100,6 +101,7 @@ struct propeller {
 	struct relay *relay;
 	struct intake *intake;
 	struct shards *shards;
+	struct sweeper *sweeper;
 };
 
 static inline bool propeller_owns(const struct propeller *p, unsigned shard)

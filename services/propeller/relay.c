@@ -277,7 +277,9 @@ static void forget(struct relay *r, int64_t execution)
 	for (int64_t seq = 1; mark->stored && seq <= mark->written; seq++)
 		batcher_remove_stored(r->batcher, execution, seq);
 	atomic_fetch_sub(&r->shard_load[mark->shard], 1);
-	known_trimmed(r->p->known, execution, time_mono_us());
+	auto_mem char *file = known_trimmed(r->p->known, execution, time_mono_us());
+	if (file)
+		store_remove(r->p->store, file, NULL);
 	marks_remove(r->marks, execution);
 }
 

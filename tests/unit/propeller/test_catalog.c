@@ -16,14 +16,18 @@
 #include "pb/pb.h"
 #include "rpc/rpc.h"
 
-enum { MANY = 2000, BATCH = 100 };
+enum { MANY = 2000, BATCH = 100, LARGE = 1000000, SMALL_CALL = 2000 };
 
-static atomic_int calls, answered, wrong, refused;
+static atomic_int calls, answered, wrong, refused, too_large, largest;
 
 /* Every third key is a miss; an artifact's id is its tag. The first call takes time, so that others wait. */
 static enum code get(struct request *rq, const AlulaBatchGetRequest *in, AlulaBatchGetResponse *ret, struct err *err)
 {
 	(void)err;
+	int bytes = (int)pb_size(in);
+	if (bytes > largest)
+		largest = bytes;
+	atomic_fetch_add(&too_large, in->n_keys > 1 && bytes > SMALL_CALL + (int)in->n_keys * 3);
 	if (atomic_fetch_add(&calls, 1) == 0)
 		usleep(50000);
 	for (size_t i = 0; i < in->n_keys; i++) {
@@ -72,7 +76,7 @@ static void on_entry(void *arg, enum code code, const void *answer, const struct
 static void ask(struct catalog *c, long i)
 {
 	AlulaCatalogKey key = ALULA_CATALOG_KEY_INIT;
-	auto_mem char *tag = x_printf("%ld", i);
+	auto_mem char *tag = x_printf("%0*ld", i >= LARGE ? SMALL_CALL + 100 : 1, i);
 
 	key.tag = tag;
 	catalog_ask(c, CATALOG_GET, &key, on_entry, (void *)(intptr_t)i);
@@ -88,7 +92,7 @@ static struct rpc_server *serve(struct api **ret_api, char target[64])
 	if (rpc_server_new(&(struct rpc_server_options){.listen = "127.0.0.1:0", .api = *ret_api}, &s, &err) != OK)
 		fail_msg("%s", err.text);
 	snprintf(target, 64, "127.0.0.1:%d", rpc_server_port(s));
-	calls = answered = wrong = refused = 0;
+	calls = answered = wrong = refused = too_large = largest = 0;
 	return s;
 }
 
@@ -106,6 +110,27 @@ static void what_waits_goes_in_one_call(void **state)
 	assert_int_equal(answered, MANY);
 	assert_int_equal(wrong + refused, 0);
 	assert_in_range(calls, MANY / BATCH, MANY / BATCH * 3);
+	rpc_server_stop(s, 0);
+	api_free(api);
+}
+
+/* Whatever waits together: no call has more bytes, but one of a single item. */
+static void large_items_go_apart(void **state)
+{
+	char target[64];
+	struct api *api;
+	struct rpc_server *s = serve(&api, target);
+	struct catalog *c =
+		catalog_new(&(struct catalog_options){.target = target, .batch = BATCH, .max_bytes = SMALL_CALL});
+	(void)state;
+
+	for (long i = 0; i < MANY; i++)
+		ask(c, i % 50 ? i : i + LARGE);
+	catalog_free(c);
+	assert_int_equal(answered, MANY);
+	assert_int_equal(wrong + refused, 0);
+	assert_int_equal(too_large, 0);
+	assert_in_range(largest, SMALL_CALL / 2, 2 * SMALL_CALL);
 	rpc_server_stop(s, 0);
 	api_free(api);
 }
@@ -168,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_waits_goes_in_one_call),
+		cmocka_unit_test(large_items_go_apart),
 		cmocka_unit_test(too_many_are_refused),
 		cmocka_unit_test(errors_of_the_call_reach_each),
 	};

@@ -1,0 +1,71 @@
+"""What executions leave behind on the machine and in the store, and that it goes."""
+import glob
+import os
+import subprocess
+import sys
+
+from flyteidl.admin import execution_pb2
+from flyteidl.core import execution_pb2 as core_execution
+
+from stack import wait_for
+from test_crashes import LEASE, Script, create_fan, create_script_task, settle
+from test_executions import create, create_plan, finish, integer, literals
+from test_recover import recover
+
+Phase = core_execution.WorkflowExecution
+
+
+def make(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8"):
+        pass
+
+
+def test_attempt_directories_of_nobody_go(new_stack):
+    """At the next start; those of executions that run stay, and what is none of ours."""
+    stack = new_stack(env=LEASE)
+    script = Script(stack, 5)
+    id = create(stack.admin, create_fan(stack.admin, create_script_task(stack.admin, script.text), 3))
+    wait_for(lambda: len(script.lines("start")) == 3, 30, "running attempts")
+    attempts = f"{stack.var}/attempts"
+    [live] = os.listdir(attempts)
+    stack.kill_and_hold("propeller")
+    for n in range(1200):  # several batches
+        make(f"{attempts}/{10**9 + n}/0-0/work/some/file")
+    make(f"{attempts}/of-somebody-else/file")
+    make(f"{attempts}/77/3-0/lock")
+    shim = subprocess.Popen([sys.executable, "-c", "import fcntl, sys, time; f = open(sys.argv[1]); "
+                             "fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(300)",
+                             f"{attempts}/77/3-0/lock"], stdout=subprocess.PIPE)
+    assert shim.stdout.readline() == b"held\n"
+    stack.start("propeller")
+    wait_for(lambda: set(os.listdir(attempts)) <= {live, "of-somebody-else", "77"}, 30, "the sweep")
+    assert shim.wait(10) < 0  # its execution is over, and so is it
+    assert os.path.exists(f"{attempts}/of-somebody-else/file")
+    assert finish(stack.admin, id, 60).closure.phase == Phase.SUCCEEDED
+    assert len(script.lines("start")) == 3 and len(script.lines("end")) == 3
+    settle(stack)
+
+
+def test_recovery_files_go(new_stack):
+    """With the journal of the execution that needed it, also when propeller has started anew meanwhile."""
+    stack = new_stack(env=LEASE)
+    admin = stack.admin
+    files = lambda: glob.glob(f"{stack.store}/**/recovery", recursive=True)
+    first = create(admin, create_plan(admin, nodes=3), inputs=literals(x=integer(3)))
+    finish(admin, first)
+    finish(admin, recover(admin, first))
+    wait_for(lambda: not files(), 40, "the recovery file is gone", 0.2)
+    # One that runs keeps it.
+    script = Script(stack, 4)
+    plan = create_fan(admin, create_script_task(admin, script.text), 2)
+    aborted = create(admin, plan)
+    wait_for(lambda: len(script.lines("start")) == 2, 30, "running attempts")
+    admin.TerminateExecution(execution_pb2.ExecutionTerminateRequest(id=aborted, cause="enough"))
+    finish(admin, aborted)
+    again = recover(admin, aborted)
+    wait_for(lambda: len(script.lines("start")) == 4, 30, "running attempts")
+    assert len(files()) == 1
+    stack.kill("propeller")
+    assert finish(admin, again, 60).closure.phase == Phase.SUCCEEDED
+    wait_for(lambda: not files(), 40, "the recovery file is gone", 0.2)
