@@ -14,8 +14,8 @@ from flyte_client import DOMAIN
 
 need_flytectl()
 
-TASKS = ["ctl.decked", "ctl.greet", "ctl.grows", "ctl.needs", "ctl.waits", "leaves.instant", "leaves.integer",
-         "leaves.integers", "leaves.number", "leaves.text", "leaves.truth"]
+TASKS = ["ctl.decked", "ctl.greet", "ctl.grows", "ctl.needs", "ctl.nested", "ctl.simple", "ctl.waits", "leaves.instant",
+         "leaves.integer", "leaves.integers", "leaves.number", "leaves.text", "leaves.truth"]
 WORKFLOWS = ["ctl.echoes", "ctl.fragile", "ctl.hello", "ctl.launches", "ctl.shapes"]
 PLANS = sorted(WORKFLOWS + ["ctl.daily", "ctl.echoes_plan", "ctl.hourly"])
 OF_NAME = {TASK: "task", WORKFLOW: "workflow", LAUNCH_PLAN: "launchplan"}
@@ -149,7 +149,8 @@ def test_pages(flows, kind):
     ("name=ctl.greet,version=v2", ["ctl.greet"]),
     ("name contains integer,version=v1", ["leaves.integer", "leaves.integers"]),
     ("name in (ctl.greet;ctl.needs),version=v1", ["ctl.greet", "ctl.needs"]),
-    ("name!=ctl.greet,name!=ctl.needs,name contains ctl,version=v1", ["ctl.decked", "ctl.grows", "ctl.waits"]),
+    ("name!=ctl.greet,name!=ctl.needs,name contains ctl.,name contains s,version=v1",
+     ["ctl.grows", "ctl.nested", "ctl.simple", "ctl.waits"]),
     ("created_at>2000-01-01T00:00:00Z,name=ctl.greet,version=v1", ["ctl.greet"]),
     ("created_at<2000-01-01T00:00:00Z", None),
 ])
@@ -224,6 +225,14 @@ def test_execution_files_show_inputs_and_their_defaults(flows, ctl):
     flows("get", "launchplan", "ctl.echoes_plan", "--version", "v2", "--execFile", "plan.yaml")
     written = ctl.read("plan.yaml")
     assert (written["inputs"], written["workflow"], written["version"]) == ({"n": 5}, "ctl.echoes_plan", "v2")
+
+
+def test_execution_files_have_an_example_of_every_type(flows, ctl):
+    for task in ("simple", "nested"):
+        flows("get", "task", f"ctl.{task}", "--version", "v1", "--execFile", f"{task}.yaml")
+    simple, nested = ctl.read("simple.yaml")["inputs"], ctl.read("nested.yaml")["inputs"]
+    assert {k: v for k, v in simple.items() if k != "t"} == {"i": 0, "f": 0, "s": "", "b": False, "d": "1s", "c": "red"}
+    assert nested == {"li": [0], "ll": [[""]], "m": {"itemKey": 0}, "p": {}, "g": {}, "o": 0, "u": 0, "a": "/tmp/somepath"}
 
 
 # Words and states.

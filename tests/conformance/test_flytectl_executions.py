@@ -1,4 +1,5 @@
 """The real flytectl: executions, from the file that describes one to its tree of nodes, its relaunch and its end."""
+import ast
 import time
 import uuid
 
@@ -102,6 +103,28 @@ def test_a_task_runs_with_settings_of_the_file(runs):
     assert (spec.security_context.run_as.k8s_service_account, spec.security_context.run_as.iam_role) == (
         "bird", "arn:aws:iam::1:role/bird")
     assert spec.launch_plan.name == "ctl.greet"
+
+
+def test_values_of_every_type(runs, tmp_path):
+    """flytectl makes them from YAML by the types that Alula tells; the task prints what arrives."""
+    (tmp_path / "file").write_text("text")
+    cases = {"simple": ({"i": 7, "f": 1, "s": "5", "b": True, "t": "2024-05-06T07:08:09Z", "d": "90s", "c": "green"},
+                        [7, 1.0, "5", True, "2024-05-06T07:08:09+00:00", 90.0, "green"]),
+             "nested": ({"li": [1, 2], "ll": [["a", "b"], []], "m": {"x": 1.5}, "p": {"x": 5, "label": "six"},
+                         "g": {"k": ["v"]}, "o": 4, "u": "word", "a": str(tmp_path / "file")},
+                        [[1, 2], [["a", "b"], []], {"x": 1.5}, 5, "six", {"k": ["v"]}, 4, "word", "text"])}
+    names = {task: runs.create("--execFile", runs.described("task", f"ctl.{task}", inputs=inputs))
+             for task, (inputs, _) in cases.items()}
+    for task, name in names.items():
+        runs.wait(name, "SUCCEEDED")
+        assert ast.literal_eval(runs.outputs(name)["o0"].scalar.primitive.string_value) == cases[task][1]
+
+
+def test_where_it_shall_run_is_kept(runs):
+    """Pools and clusters say nothing to Alula; they stay in the execution."""
+    described = runs.described("launchplan", "ctl.echoes", targetExecutionCluster="east")
+    spec = runs.get(runs.create("--execFile", described, "--clusterPool", "pool")).spec
+    assert (spec.cluster_assignment.cluster_pool_name, spec.execution_cluster_label.value) == ("pool", "east")
 
 
 def test_cache_may_be_overwritten(runs):

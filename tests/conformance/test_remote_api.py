@@ -166,7 +166,7 @@ def test_a_backfill_is_made_of_a_schedule(remote, version):
 # Lists.
 
 def test_tasks_of_a_version(remote, versions):
-    expected = ["ctl.decked", "ctl.greet", "ctl.grows", "ctl.needs", "ctl.waits"]
+    expected = ["ctl.decked", "ctl.greet", "ctl.grows", "ctl.needs", "ctl.nested", "ctl.simple", "ctl.waits"]
     for v in versions:
         found = sorted(t.name for t in remote.list_tasks_by_version(v))
         assert [n for n in found if n.startswith("ctl.")] == expected

@@ -2,7 +2,9 @@
 import datetime
 import os
 import time
-from typing import Tuple
+from dataclasses import dataclass
+from enum import Enum
+from typing import Dict, List, Optional, Tuple, Union
 
 from flytekit import CronSchedule, Deck, Email, FixedRate, LaunchPlan, conditional, current_context, dynamic, task, workflow
 from flytekit.deck import MarkdownRenderer
@@ -22,6 +24,29 @@ def greet(name: str, times: int = 1) -> str:
     :param times: how often
     """
     return ", ".join([f"hello {name}"] * times)
+
+
+class Colour(Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+@dataclass
+class Point:
+    x: int
+    label: str
+
+
+@task
+def simple(i: int, f: float, s: str, b: bool, t: datetime.datetime, d: datetime.timedelta, c: Colour) -> str:
+    return repr([i, f, s, b, t.isoformat(), d.total_seconds(), c.value])
+
+
+@task
+def nested(li: List[int], ll: List[List[str]], m: Dict[str, float], p: Point, g: dict, o: Optional[int],
+           u: Union[int, str], a: FlyteFile) -> str:
+    with open(a.download()) as f:
+        return repr([li, ll, m, p.x, p.label, g, o, u, f.read()])
 
 
 @task
