@@ -11,6 +11,8 @@ import uuid
 
 import ctl as flows
 import pytest
+import yaml
+from flyteidl.admin.common_pb2 import ObjectGetRequest
 from flyteidl.admin.execution_pb2 import (EXECUTION_ACTIVE, EXECUTION_ARCHIVED, ExecutionMetadata,
                                           ExecutionUpdateRequest, WorkflowExecutionGetRequest)
 from flyteidl.service.dataproxy_pb2 import ARTIFACT_TYPE_DECK
@@ -67,8 +69,9 @@ def plan_id(name, version):
     return Identifier(ResourceType.LAUNCH_PLAN, PROJECT, DOMAIN, name, version)
 
 
-def plan_state(remote, name, version):
-    return remote.client.get_launch_plan(plan_id(name, version)).closure.state
+def plan_state(client, name, version):
+    """flytekit's client would keep its first answer."""
+    return client.stack.admin.GetLaunchPlan(ObjectGetRequest(id=plan_id(name, version).to_flyte_idl())).closure.state
 
 
 # Fetching.
@@ -139,14 +142,14 @@ def test_a_scheduled_launch_plan_runs_when_asked(client, remote, version):
     assert list(notification.email.recipients_email) == ["a@example.org", "b@example.org"]
 
 
-def test_one_version_is_active(remote, versions):
+def test_one_version_is_active(client, remote, versions):
     first, second = versions
     assert remote.fetch_active_launchplan(name="ctl.hourly") is None
     remote.activate_launchplan(plan_id("ctl.hourly", first))
     assert remote.fetch_active_launchplan(name="ctl.hourly").id.version == first
     remote.activate_launchplan(plan_id("ctl.hourly", second))
     assert remote.fetch_active_launchplan(name="ctl.hourly").id.version == second
-    assert plan_state(remote, "ctl.hourly", first) == LaunchPlanState.INACTIVE
+    assert [plan_state(client, "ctl.hourly", v) for v in versions] == [LaunchPlanState.INACTIVE, LaunchPlanState.ACTIVE]
     active, _ = remote.client.list_active_launch_plans_paginated(PROJECT, DOMAIN)
     assert [p.id.version for p in active if p.id.name == "ctl.hourly"] == [second]
     remote.deactivate_launchplan(plan_id("ctl.hourly", second))
@@ -302,6 +305,18 @@ def test_children_of_a_dynamic_task(client, remote, version):
     assert below(filters=[filters.Equal("phase", "FAILED")]) == ([], "")
     # As propeller has reported nodes since its event version 1: to their parent node, not to its task.
     assert remote.client.list_node_executions_for_task_paginated(attempt.id) == ([], "")
+
+
+def test_metrics_are_a_tree_of_spans(remote, echoed, capsys):
+    def dumped(depth):
+        remote.get_execution_metrics(echoed.id, depth=depth).dump()
+        return yaml.safe_load(capsys.readouterr().out)[echoed.id.name]
+
+    spans = dumped(10)
+    assert {"WORKFLOW_SETUP", "WORKFLOW_TEARDOWN"} <= set(spans["breakdown"])
+    assert set(spans["nodes"]) == {"n0", "n1"}
+    assert "TASK_RUNTIME" in spans["nodes"]["n0"]["task_attempts"][0]["breakdown"]
+    assert "nodes" not in dumped(0)
 
 
 def test_the_control_plane_tells_its_version(client, remote):
