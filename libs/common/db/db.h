@@ -86,7 +86,8 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
 			 int64_t *ret_affected, struct err *err);
 
 /* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
- * by the caller; prepared under a name derived from it, least recently used ones are dropped. */
+ * by the caller. Planned at each call, for these very values: what is the best index for a rare one is not for others.
+ */
 enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
 			struct err *err);
 

@@ -41,11 +41,6 @@ static void db_close(struct db *db)
 	while (map_next(db->prepared, &it, NULL, &prepared))
 		free(prepared);
 	map_free(db->prepared);
-	vec_each (struct text_statement *, t, &db->texts) {
-		free(t->sql);
-		free(t->prepared);
-	}
-	vec_free(&db->texts);
 	free(db);
 }
 

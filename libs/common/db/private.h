@@ -6,8 +6,6 @@
 #include "base/base.h"
 #include "db/db.h"
 
-enum { TEXT_STATEMENTS = 128 };
-
 /* Type oids of Postgres' catalogue (pg_type.dat): they never change. */
 enum {
 	OID_BOOL = 16,
@@ -35,19 +33,10 @@ struct prepared {
 	uint32_t types[];
 };
 
-struct text_statement {
-	char *sql;
-	uint64_t used; /* tick of the last use */
-	char name[24];
-	struct prepared *prepared;
-};
-
 struct db {
 	struct db_pool *pool;
 	PGconn *conn;
 	struct map *prepared; /* statement name -> struct prepared */
-	VEC(struct text_statement) texts;
-	uint64_t ticks;
 	bool broken;
 	struct db *next; /* in the pool's free list */
 };

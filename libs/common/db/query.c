@@ -152,14 +152,11 @@ static void note_time(struct db *db, const char *name, int64_t start_us)
 			 LOG_INT("held_back", held));
 }
 
-static enum code run_prepared(struct db *db, const char *name, const struct packed *k, size_t n, PGresult **ret,
-			      struct err *err)
+/* Takes the result. */
+static enum code check_result(struct db *db, const char *name, PGresult *r, PGresult **ret, struct err *err)
 {
-	int64_t start_us = time_mono_us();
-	PGresult *r = PQexecPrepared(db->conn, name, (int)n, k->values, k->lengths, k->formats, 1);
 	ExecStatusType status = PQresultStatus(r);
 
-	note_time(db, name, start_us);
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
 		enum code c = db_fail(db, r, name, err);
 		PQclear(r);
@@ -167,6 +164,16 @@ static enum code run_prepared(struct db *db, const char *name, const struct pack
 	}
 	*ret = r;
 	return OK;
+}
+
+static enum code run_prepared(struct db *db, const char *name, const struct packed *k, size_t n, PGresult **ret,
+			      struct err *err)
+{
+	int64_t start_us = time_mono_us();
+	PGresult *r = PQexecPrepared(db->conn, name, (int)n, k->values, k->lengths, k->formats, 1);
+
+	note_time(db, name, start_us);
+	return check_result(db, name, r, ret, err);
 }
 
 static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params, PGresult **ret,
@@ -222,55 +229,17 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
 	return OK;
 }
 
-/* ---- statements that are put together ---- */
-
-static struct text_statement *find_text(struct db *db, const char *sql)
-{
-	for (size_t i = 0; i < db->texts.n; i++)
-		if (strcmp(db->texts.at[i].sql, sql) == 0)
-			return &db->texts.at[i];
-	return NULL;
-}
-
-/* A new entry, in the place of the one that was not used for longest if there are too many. */
-static struct text_statement *new_text(struct db *db, const char *sql)
-{
-	struct text_statement *t;
-
-	if (db->texts.n < TEXT_STATEMENTS) {
-		vec_push(&db->texts, (struct text_statement){0});
-		t = &db->texts.at[db->texts.n - 1];
-	} else {
-		t = db->texts.at;
-		vec_each (struct text_statement *, p, &db->texts)
-			if (p->used < t->used)
-				t = p;
-		auto_mem char *drop = x_printf("DEALLOCATE %s", t->name);
-		if (t->prepared)
-			db_simple(db, drop, NULL);
-		free(t->prepared);
-		free(t->sql);
-	}
-	t->sql = x_strdup(sql);
-	t->prepared = NULL;
-	snprintf(t->name, sizeof t->name, "text_%llu", (unsigned long long)++db->ticks);
-	return t;
-}
-
 enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
 			struct err *err)
 {
-	struct text_statement *t = find_text(db, sql);
+	int64_t start_us = time_mono_us();
 	struct packed k = {0};
 	PGresult *r;
 
 	pack_params(&k, n, params);
-	if (!t)
-		t = new_text(db, sql);
-	t->used = ++db->ticks;
-	enum code c = ensure_prepared(db, &t->prepared, t->name, sql, &k, n, err);
-	if (!c)
-		c = run_prepared(db, t->name, &k, n, &r, err);
+	r = PQexecParams(db->conn, sql, (int)n, k.types, k.values, k.lengths, k.formats, 1);
+	note_time(db, sql, start_us);
+	enum code c = check_result(db, sql, r, &r, err);
 	if (!c)
 		rows_from(r, ret);
 	buf_clear(&k.bytes);
