@@ -44,6 +44,8 @@ struct admin_config {
 	const char *upload_prefix;
 	struct resource_config resource_defaults, resource_limits; /* of tasks */
 	int64_t max_upload_bytes;
+	int64_t retention_us, retention_interval_us; /* of ended executions; 0: for ever */
+	const char *propeller_metadata_prefix;       /* as in propeller's configuration */
 };
 
 struct admin {
@@ -55,6 +57,7 @@ struct admin {
 	struct bus *bus;
 	struct outbox *outbox; /* commands to propeller */
 	struct materialiser *materialiser;
+	struct retention *retention;             /* NULL when it is off */
 	struct execution_cache *execution_cache; /* what executions are created from */
 	char *metadata_root;                     /* "<store's root>/metadata/admin" */
 	struct api *api;

@@ -68,6 +68,13 @@ const struct config_key admin_keys[] = {
 	 AT(resource_limits.memory), .text = "What a task may ask for at most: memory; 0 for any amount."},
 	{.path = "task_resources.limits.ephemeralStorage", .type = CONFIG_STRING, .default_value = "",
 	 AT(resource_limits.ephemeral_storage), .text = "What a task may ask for at most: ephemeral storage; 0 for any amount."},
+	{.path = "retention.period", .type = CONFIG_DURATION, .default_value = "0s", .min = 0, .max = INT64_MAX,
+	 AT(retention_us), .text = "Executions that ended longer ago are removed with what was recorded of them; 0 for never."},
+	{.path = "retention.interval", .type = CONFIG_DURATION, .default_value = "10m", .min = 1000000, .max = INT64_MAX,
+	 AT(retention_interval_us), .text = "How often such executions are looked for."},
+	{.path = "propeller.metadata-prefix", .type = CONFIG_STRING, .default_value = "metadata/propeller",
+	 AT(propeller_metadata_prefix), .text = "Where propeller keeps inputs and outputs below the store's root, as propeller is told: "
+	 "retention removes them there."},
 	{.path = "domains", .type = CONFIG_STRINGS, .default_value = "[development, staging, production]", AT(domains),
 	 .text = "Domains of every project: ids, or Flyte's maps with `id`."},
 	{0},

@@ -79,9 +79,10 @@ enum code execution_again(struct request *rq, const CoreWorkflowExecutionIdentif
 
 /* ---- execution_recover.c ---- */
 
-/* Write to `uri` what an execution that recovers `source` takes over from it: alula.Recovery. NOT_FOUND. */
+/* Write to `uri` what an execution that recovers `source` takes over from it: alula.Recovery. *ret_source
+ * is its key. NOT_FOUND. */
 enum code execution_recovery(struct request *rq, struct db *db, const CoreWorkflowExecutionIdentifier *source,
-			     const char *uri, struct err *err);
+			     const char *uri, int64_t *ret_source, struct err *err);
 
 /* ---- identifiers; execution.c, node_execution.c ---- */
 

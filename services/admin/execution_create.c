@@ -16,8 +16,8 @@ static const struct db_stmt CREATE = {
 	"execution_create",
 	"WITH e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
 	"state_principal, principal, mode, launch_entity, launch_plan_name, launch_plan_version, workflow_name, "
-	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution) "
-	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22) "
+	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution, source_execution) "
+	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22, $25) "
 	"RETURNING key), t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, e.key FROM e, "
 	"unnest($23::text[], $24::text[]) u (k, v) ON CONFLICT DO NOTHING) "
 	"INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
@@ -136,6 +136,7 @@ struct creation {
 	struct execution_parent parent;
 	struct str packed_inputs, command;
 	char *inputs_uri; /* NULL when they are inline */
+	int64_t source;   /* key of the execution that it recovers; 0 for none */
 	struct execution_project project;
 };
 
@@ -214,7 +215,7 @@ static enum code store_recovery(struct creation *x, struct db *db, AlulaStartExe
 		return OK;
 	start->recovery_uri = arena_printf(x->rq->arena, "%s/%s/%s/%s/%lld/recovery", admin->metadata_root,
 					   x->id->project, x->id->domain, x->id->name, (long long)x->key);
-	return execution_recovery(x->rq, db, m->reference_execution, start->recovery_uri, err);
+	return execution_recovery(x->rq, db, m->reference_execution, start->recovery_uri, &x->source, err);
 }
 
 static enum code pack_command(struct creation *x, AlulaStartExecution *start, struct err *err)
@@ -273,17 +274,17 @@ static enum code insert(struct creation *x, struct db *db, struct outbox_rows *s
 
 	list_tags(x, keys, values);
 	subject_commands(execution_shard(x->key), subject);
-	enum code c =
-		db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
-			 db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
-			 db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
-			 db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
-			 db_text(workflow->name), db_text(workflow->version), db_text(task ? reference->name : ""),
-			 db_text(task ? reference->version : ""), db_text(x->inputs_uri),
-			 x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
-			 db_bytea(pb_pack(x->spec, x->rq->arena)), db_bytea(pb_pack(make_closure(x), x->rq->arena)),
-			 db_text(subject), db_bytea(x->command), db_text(x->spec->metadata->principal),
-			 x->parent.key ? db_i64(x->parent.key) : db_null(), db_array(keys), db_array(values));
+	enum code c = db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
+			       db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
+			       db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
+			       db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
+			       db_text(workflow->name), db_text(workflow->version),
+			       db_text(task ? reference->name : ""), db_text(task ? reference->version : ""),
+			       db_text(x->inputs_uri), x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
+			       db_bytea(pb_pack(x->spec, x->rq->arena)),
+			       db_bytea(pb_pack(make_closure(x), x->rq->arena)), db_text(subject), db_bytea(x->command),
+			       db_text(x->spec->metadata->principal), x->parent.key ? db_i64(x->parent.key) : db_null(),
+			       db_array(keys), db_array(values), x->source ? db_i64(x->source) : db_null());
 	if (c == ALREADY_EXISTS)
 		return err_set(err, ALREADY_EXISTS, "execution %s:%s:%s already exists", x->id->project, x->id->domain,
 			       x->id->name);

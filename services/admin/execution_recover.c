@@ -228,7 +228,7 @@ static enum code write_all(struct recovering *r, const CoreWorkflowExecutionIden
 }
 
 enum code execution_recovery(struct request *rq, struct db *db, const CoreWorkflowExecutionIdentifier *source,
-			     const char *uri, struct err *err)
+			     const char *uri, int64_t *ret_source, struct err *err)
 {
 	struct store *store = admin_of(rq)->store;
 	auto_mem char *path = x_printf("%s/recovery-XXXXXX", store_upload_dir(store));
@@ -249,6 +249,8 @@ enum code execution_recovery(struct request *rq, struct db *db, const CoreWorkfl
 		c = store_adopt(store, uri, path, err);
 	if (c)
 		unlink(path);
+	else
+		*ret_source = r.source;
 	return c;
 }
 

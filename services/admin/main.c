@@ -13,6 +13,7 @@
 #include "flyteidl/service/signal.h"
 #include "gateway/gateway.h"
 #include "materialise.h"
+#include "retention.h"
 #include "rpc/rpc.h"
 #include "task_resources.h"
 
@@ -205,9 +206,11 @@ static enum code open_all(struct admin *admin, struct err *err)
 	c = open_http(admin, err);
 	if (!c)
 		c = open_rpc(admin, err);
-	if (!c)
-		rpc_server_set_serving(admin->rpc, true);
-	return c;
+	if (c)
+		return c;
+	admin->retention = retention_new(admin);
+	rpc_server_set_serving(admin->rpc, true);
+	return OK;
 }
 
 /* ---- the service ---- */
@@ -227,6 +230,7 @@ static void admin_close(void *state)
 	struct admin *admin = state;
 
 	stop_serving(admin, 0);
+	retention_free(admin->retention);
 	gateway_free(admin->gateway);
 	api_free(admin->api);
 	materialiser_free(admin->materialiser);

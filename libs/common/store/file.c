@@ -247,6 +247,61 @@ enum code store_stat(struct store *s, const char *uri, uint64_t *ret_bytes, stru
 	return OK;
 }
 
+enum { MAX_DEPTH = 200 };
+
+static int empty_folder(int fd, int depth);
+
+/* Whatever it is; what is gone already is no error. */
+static int remove_entry(int dir, const char *name, int depth)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -1;
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (empty_folder(fd, depth + 1) != 0)
+		return -1;
+	return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+/* Takes the descriptor. */
+static int empty_folder(int fd, int depth)
+{
+	DIR *dir = depth < MAX_DEPTH ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	int failed = 0;
+
+	if (!dir) {
+		if (depth >= MAX_DEPTH)
+			errno = ENAMETOOLONG;
+		close(fd);
+		return -1;
+	}
+	while (!failed && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			failed = remove_entry(dirfd(dir), entry->d_name, depth);
+	int e = errno;
+	closedir(dir);
+	errno = e;
+	return failed;
+}
+
+enum code store_remove_all(struct store *s, const char *uri, struct err *err)
+{
+	auto_fd int above = -1;
+	int fd = -1;
+	enum code c = open_uri(s, uri, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd, err);
+
+	if (c)
+		return c == NOT_FOUND ? OK : c;
+	above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (empty_folder(fd, 0) != 0 || unlinkat(above, strrchr(uri, '/') + 1, AT_REMOVEDIR) != 0)
+		return fail(err, "cannot remove all of", uri);
+	return OK;
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);

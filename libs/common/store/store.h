@@ -44,6 +44,8 @@ enum code store_get(struct store *s, const char *uri, size_t max_bytes, struct b
 enum code store_put(struct store *s, const char *uri, struct str data, struct err *err);
 /* NOT_FOUND when it was not there. */
 enum code store_remove(struct store *s, const char *uri, struct err *err);
+/* Everything below the folder `uri`, and the folder. OK when there was none. Links are removed, not followed. */
+enum code store_remove_all(struct store *s, const char *uri, struct err *err);
 /* Size in bytes; NOT_FOUND. */
 enum code store_stat(struct store *s, const char *uri, uint64_t *ret_bytes, struct err *err);
 /* Names of what lies directly in the folder `uri`, sorted, in `a`; a folder that is not there has none. Errors:

@@ -73,6 +73,30 @@ static void test_put_get(void **state)
 	assert_int_equal(store_remove(store, uri("top"), &err), NOT_FOUND);
 }
 
+static void test_remove_all(void **state)
+{
+	(void)state;
+	struct err err;
+	uint64_t bytes;
+
+	assert_int_equal(store_remove_all(store, uri("none"), &err), OK);
+	assert_int_equal(store_put(store, uri("r/a"), STR("x"), &err), OK);
+	assert_int_equal(store_put(store, uri("r/b/c/d"), STR("x"), &err), OK);
+	assert_int_equal(store_put(store, uri("beside/e"), STR("x"), &err), OK);
+	/* What a task left there must not lead to others' files. */
+	assert_int_equal(symlink("../beside", uri("r/link")), 0);
+	assert_int_equal(symlink("../../beside/e", uri("r/b/file")), 0);
+	assert_int_equal(store_remove_all(store, uri("r"), &err), OK);
+	assert_int_equal(access(uri("r"), F_OK), -1);
+	assert_int_equal(store_stat(store, uri("beside/e"), &bytes, &err), OK);
+	assert_int_equal(symlink("beside", uri("trap")), 0);
+	assert_int_equal(store_remove_all(store, uri("trap"), &err), OK); /* no folder */
+	assert_int_equal(store_remove_all(store, uri("../beside"), &err), INVALID_ARGUMENT);
+	assert_int_equal(store_stat(store, uri("beside/e"), &bytes, &err), OK);
+	assert_int_equal(store_remove_all(store, uri("beside"), &err), OK);
+	assert_int_equal(unlink(uri("trap")), 0);
+}
+
 static void test_list(void **state)
 {
 	(void)state;
@@ -249,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_put_get, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remove_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_traversal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_async, setup, teardown),
