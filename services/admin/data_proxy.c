@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "execution.h"
+#include "flyte/text.h"
 #include "flyteidl/service/dataproxy.h"
 #include "pb/pb.h"
 #include "validation.h"
@@ -170,9 +171,23 @@ API_THUNK(admin_create_upload_location)
 
 static enum code check_download(struct request *rq, const PbDuration *asked, int64_t *ret, struct err *err)
 {
-	enum code c = check_expiry(asked, admin_of(rq)->config->download_max_expires_us, ret, err);
+	int64_t max_us = admin_of(rq)->config->download_max_expires_us;
+	auto_buf struct buf text = {0}, max = {0};
+	int64_t us = asked ? pb_duration_us(asked) : max_us;
 
-	return c ? err_prefix(err, c, "error while validating request: ") : OK;
+	duration_add(&text, us);
+	duration_add(&max, max_us);
+	if (us < 0)
+		return err_set(err, INVALID_ARGUMENT,
+			       "expiresIn is invalid. Error: input duration [%s] should not less than 0",
+			       buf_text(&text));
+	if (us > max_us)
+		return err_set(err, INVALID_ARGUMENT,
+			       "expiresIn is invalid. Error: input duration [%s] cannot exceed max allowed expiration "
+			       "[%s]",
+			       buf_text(&text), buf_text(&max));
+	*ret = us;
+	return OK;
 }
 
 static enum code admin_create_download_location(struct request *rq, const ServiceCreateDownloadLocationRequest *in,
@@ -181,7 +196,9 @@ static enum code admin_create_download_location(struct request *rq, const Servic
 	int64_t lasts_us = 0;
 	enum code c = check_download(rq, in->expires_in, &lasts_us, err);
 
-	if (!c && !store_owns(admin_of(rq)->store, str_of(in->native_url)))
+	if (c)
+		return err_prefix(err, c, "error while validating request: ");
+	if (!store_owns(admin_of(rq)->store, str_of(in->native_url)))
 		c = err_set(err, INVALID_ARGUMENT, "native_url [%s] is not in this deployment's store", in->native_url);
 	if (!c)
 		c = sign(rq, STORE_GET, in->native_url, lasts_us, STR(""), &ret->signed_url, &ret->expires_at, err);
@@ -197,11 +214,16 @@ static enum code deck_uri(struct request *rq, CoreNodeExecutionIdentifier *id, c
 
 	get.id = id;
 	enum code c = admin_get_node_execution(rq, &get, &node, err);
+	if (c == NOT_FOUND || c == INVALID_ARGUMENT) {
+		const char *why = err ? arena_strdup(rq->arena, err->text) : "";
+		return err_set(err, INVALID_ARGUMENT, "failed to find node execution [%s]. Error: %s",
+			       message_text(id, rq->arena), why);
+	}
 	if (c)
 		return c;
 	if (!*node.closure->deck_uri)
-		return err_set(err, NOT_FOUND, "no deckUrl found for node %s of execution %s", id->node_id,
-			       id->execution_id->name);
+		return err_set(err, NOT_FOUND, "no deckUrl found for request [node_execution_id:{%s}]",
+			       message_text(id, rq->arena));
 	*ret = node.closure->deck_uri;
 	return store_stat(admin_of(rq)->store, *ret, &bytes, err);
 }
@@ -223,19 +245,29 @@ static enum code deck_link(struct request *rq, CoreNodeExecutionIdentifier *id, 
 	return OK;
 }
 
+static enum code check_link(struct request *rq, const ServiceCreateDownloadLinkRequest *in, int64_t *ret_lasts_us,
+			    struct err *err)
+{
+	const ProtobufCEnumValue *type =
+		protobuf_c_enum_descriptor_get_value(SERVICE_ARTIFACT_TYPE_DESC, (int)in->artifact_type);
+	enum code c = check_download(rq, in->expires_in, ret_lasts_us, err);
+
+	if (!c && in->artifact_type != SERVICE_ARTIFACT_TYPE_ARTIFACT_TYPE_DECK)
+		c = err_set(err, INVALID_ARGUMENT, "invalid artifact type [%s]", type ? type->name : "unknown");
+	if (!c && in->source_case != SERVICE_CREATE_DOWNLOAD_LINK_REQUEST_SOURCE_NODE_EXECUTION_ID)
+		c = err_set(err, INVALID_ARGUMENT, "source is required. Provided nil");
+	return c;
+}
+
 static enum code admin_create_download_link(struct request *rq, const ServiceCreateDownloadLinkRequest *in,
 					    ServiceCreateDownloadLinkResponse *ret, struct err *err)
 {
 	int64_t lasts_us = 0;
-	enum code c = check_download(rq, in->expires_in, &lasts_us, err);
+	enum code c = check_link(rq, in, &lasts_us, err);
 
-	if (!c && in->artifact_type != SERVICE_ARTIFACT_TYPE_ARTIFACT_TYPE_DECK)
-		c = err_set(err, INVALID_ARGUMENT, "error while validating request: invalid artifact type [%d]",
-			    (int)in->artifact_type);
-	if (!c && in->source_case != SERVICE_CREATE_DOWNLOAD_LINK_REQUEST_SOURCE_NODE_EXECUTION_ID)
-		c = err_set(err, INVALID_ARGUMENT, "error while validating request: source is required");
-	if (!c)
-		c = deck_link(rq, in->node_execution_id, lasts_us, &ret->pre_signed_urls, err);
+	if (c)
+		return err_prefix(err, c, "error while validating request. Error: ");
+	c = deck_link(rq, in->node_execution_id, lasts_us, &ret->pre_signed_urls, err);
 	if (c)
 		return c;
 	ret->signed_url = ret->pre_signed_urls->signed_url;
@@ -345,9 +377,10 @@ static enum code choose_literal(const struct flyte_url *url, CoreLiteralMap *map
 		ret->literal = map->literals[i]->value;
 		return OK;
 	}
-	return err_set(err, INVALID_ARGUMENT, "name [%s] not found in %s execution of node %s of execution %s",
-		       url->name, url->has_attempt ? "task" : "node", url->node->node_id,
-		       url->node->execution_id->name);
+	auto_buf struct buf node = {0};
+	message_add_text(url->node, &node);
+	return err_set(err, INVALID_ARGUMENT, "name [%s] not found in %s execution [%s]", url->name,
+		       url->has_attempt ? "task" : "node", buf_text(&node));
 }
 
 static enum code get_deck(struct request *rq, const struct flyte_url *url, ServiceGetDataResponse *ret, struct err *err)

@@ -79,7 +79,7 @@ static enum code admin_get_description_entity(struct request *rq, const AdminObj
 	if (!c)
 		c = db_query(db, &GET, &rows, err, ID_PARAMS(in->id), db_i32((int32_t)in->id->resource_type));
 	if (!c && db_rows_count(rows) == 0)
-		c = err_set(err, NOT_FOUND, "entry not found");
+		c = missing_entity(in->id, in->id->resource_type, rq->arena, err);
 	return c ? c : read_description(rq, rows, 0, 0, ret, err);
 }
 API_THUNK(admin_get_description_entity)
@@ -100,15 +100,13 @@ static enum code query_descriptions(struct request *rq, const AdminDescriptionEn
 												: ANY_ENTITIES;
 
 	list_init(&l, rq->arena, "ListWorkflows", entities);
-	enum code c = list_select(&l, COLUMNS, "description_entities d", "d.id", in->sort_by, err);
-	if (c)
-		return c;
+	list_select(&l, COLUMNS, "description_entities d", "d.id", in->sort_by);
 	if (in->resource_type != CORE_RESOURCE_TYPE_UNSPECIFIED)
 		list_where(&l, "d.resource_type", db_i32((int32_t)in->resource_type));
 	list_where(&l, "d.project", db_text(in->id->project));
 	list_where(&l, "d.domain", db_text(in->id->domain));
 	list_where(&l, "d.name", db_text(in->id->name));
-	c = list_filter(&l, in->filters, err);
+	enum code c = list_filter(&l, in->filters, err);
 	return c ? c : list_run(&l, db, in->limit, in->token, ret, ret_token, err);
 }
 

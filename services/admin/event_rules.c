@@ -110,7 +110,7 @@ static const char *phase_name(const ProtobufCEnumDescriptor *phases, int phase)
 #define TASK_PHASE(phase)     phase_name(CORE_TASK_EXECUTION_PHASE_DESC, (int)(phase))
 
 /* What propeller takes as the word to give up. */
-static void detail_terminal(struct request *rq, const char *phase)
+void detail_terminal(struct request *rq, const char *phase)
 {
 	AdminEventFailureReason *reason = pb_new(rq->arena, ADMIN_EVENT_FAILURE_REASON_DESC);
 

@@ -358,9 +358,7 @@ static enum code admin_list_executions(struct request *rq, const AdminResourceLi
 		return c;
 	list_init(&l, rq->arena, "ListExecutions", ENTITIES);
 	list_then_by(&l, &CREATED_AT_COLUMN);
-	c = list_select(&l, COLUMNS, "executions e", "e.key", in->sort_by, err);
-	if (c)
-		return c;
+	list_select(&l, COLUMNS, "executions e", "e.key", in->sort_by);
 	add_scope(&l, in);
 	if (!filters_name(in->filters, "state"))
 		list_where_sql(&l, "e.state = 0");
@@ -409,10 +407,13 @@ struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTe
 	return pb_pack(&command, rq->arena);
 }
 
-static enum code already_terminated(int64_t phase, struct err *err)
+static enum code already_terminated(struct request *rq, int64_t phase, struct err *err)
 {
+	const char *name = phase >= 0 && phase < (int64_t)ARRAY_SIZE(PHASES) - 1 ? PHASES[phase] : PHASES[0];
+
+	detail_terminal(rq, name);
 	return err_set(err, FAILED_PRECONDITION, "Cannot abort an already terminated workflow execution (phase %s)",
-		       phase >= 0 && phase < (int64_t)ARRAY_SIZE(PHASES) - 1 ? PHASES[phase] : "UNDEFINED");
+		       name);
 }
 
 /* The outbox row has minus the key: an arrived start forgets what has its key, and an abort is not that. */
@@ -447,7 +448,7 @@ static enum code admin_terminate_execution(struct request *rq, const AdminExecut
 	if (!c)
 		c = execution_by_name(db, &GET_KEY, in->id, &rows, err);
 	if (!c && execution_phase_terminal((int32_t)db_get_i64(rows, 0, 1)))
-		c = already_terminated(db_get_i64(rows, 0, 1), err);
+		c = already_terminated(rq, db_get_i64(rows, 0, 1), err);
 	if (!c)
 		c = write_abort(rq, db, db_get_i64(rows, 0, 0), in, &sent, err);
 	if (!c)

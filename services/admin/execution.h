@@ -116,6 +116,8 @@ enum code read_data(struct request *rq, const struct kept_data *d, CoreLiteralMa
 /* The file at `uri`, unpacked; NOT_FOUND, DATA_LOSS, … */
 enum code read_literals(struct request *rq, const char *uri, CoreLiteralMap **ret, struct err *err);
 
+/* Tell programs that what they ask for has ended in this phase; event_rules.c. */
+void detail_terminal(struct request *rq, const char *phase);
 /* The command that has propeller end an execution; the outbox keeps it under minus the key. */
 struct str abort_command(struct request *rq, int64_t key, const AdminExecutionTerminateRequest *in);
 
@@ -134,6 +136,7 @@ enum code admin_get_task_execution(struct request *rq, const AdminTaskExecutionG
 				   struct err *err);
 enum code admin_get_task_execution_data(struct request *rq, const AdminTaskExecutionGetDataRequest *in,
 					AdminTaskExecutionGetDataResponse *ret, struct err *err);
-/* The first task execution of a node's attempt. NOT_FOUND. */
+/* The first task execution of a node's attempt. INVALID_ARGUMENT when there is none, as flyteadmin's data proxy has it.
+ */
 enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionIdentifier *node, uint32_t attempt,
 				    CoreTaskExecutionIdentifier **ret, struct err *err);

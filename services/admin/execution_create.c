@@ -94,7 +94,7 @@ static enum code check_project(struct request *rq, struct db *db, const AdminExe
 	if (c)
 		return c;
 	bool found = db_rows_count(rows);
-	c = check_project_state(admin_of(rq), found, found ? db_get_i64(rows, 0, 0) : 0, in->project, in->domain, err);
+	c = check_project_state(rq, found, found ? db_get_i64(rows, 0, 0) : 0, in->project, in->domain, err);
 	if (c)
 		return c;
 	struct str labels = db_get_str(rows, 0, 2);
@@ -293,13 +293,18 @@ static enum code insert(struct creation *x, struct db *db, struct outbox_rows *s
 	return c;
 }
 
+/* The spec is where they were once. */
+static const CoreLiteralMap *given_inputs(const AdminExecutionCreateRequest *in)
+{
+	return in->inputs && in->inputs->n_literals ? in->inputs : in->spec->inputs;
+}
+
 static enum code create(struct creation *x, struct db *db, struct outbox_rows *sent, struct err *err)
 {
 	const AdminLaunchPlan *plan = x->launch->plan.launch_plan;
 	AlulaStartExecution *start = pb_new(x->rq->arena, ALULA_START_EXECUTION_DESC);
-	enum code c = execution_inputs(x->rq->arena, x->in->inputs ? x->in->inputs : x->in->spec->inputs,
-				       plan->spec->fixed_inputs, plan->closure ? plan->closure->expected_inputs : NULL,
-				       &x->inputs, err);
+	enum code c = execution_inputs(x->rq->arena, given_inputs(x->in), plan->spec->fixed_inputs,
+				       plan->closure ? plan->closure->expected_inputs : NULL, &x->inputs, err);
 
 	if (!c)
 		c = execution_parent(x->rq, db, x->in->spec->metadata, &x->parent, err);

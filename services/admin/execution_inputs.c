@@ -24,6 +24,9 @@ static enum code check_type(struct arena *a, const char *name, const CoreLiteral
 {
 	const CoreLiteralType *type = value ? literal_type(value, a) : NULL;
 	const CoreLiteralType *wanted = expected->var ? expected->var->type : NULL;
+
+	if (!value || (value->value_case == CORE_LITERAL_VALUE_NOT_SET))
+		return err_set(err, INVALID_ARGUMENT, "missing valid literal in inputs %s", name);
 	enum code c = literal_type_check(type, err);
 
 	if (c)

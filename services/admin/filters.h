@@ -48,6 +48,7 @@ struct list {
 	const struct list_column *sort; /* NULL: by id */
 	const struct list_column *then; /* NULL, or what orders rows of the same sort value, before their id */
 	bool descending;
+	const char *bad_sort; /* what is wrong with it, NULL for nothing */
 	const char *id_sql;
 };
 void list_clear(struct list *l);
@@ -60,9 +61,8 @@ static inline void list_then_by(struct list *l, const struct list_column *column
 	l->then = column;
 }
 /* "SELECT <sort value as text>, <id>, <columns> FROM <from>"; `id_sql` is the bigint that makes rows distinct.
- * The sort key is checked here. Errors: INVALID_ARGUMENT. */
-enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,
-		      struct err *err);
+ * What is wrong with the sort key is told by list_run: flyteadmin looks at filters first. */
+void list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort);
 /* AND <sql> = value, where `sql` is an expression of ours. */
 void list_where(struct list *l, const char *sql, struct db_param value);
 /* AND <sql>, as it is. */
@@ -71,6 +71,6 @@ void list_where_sql(struct list *l, const char *sql);
 enum code list_filter(struct list *l, const char *filters, struct err *err);
 /* The page, then run. Column 0 of the rows is the sort value, 1 the id, then `columns`.
  * *ret_token: for the next page, "" when this one is not full; in the arena.
- * Errors: INVALID_ARGUMENT for a limit of 0 or a bad token. */
+ * Errors: INVALID_ARGUMENT for a limit of 0, a bad sort key or a bad token. */
 enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *token, struct db_rows **ret,
 		   const char **ret_token, struct err *err);

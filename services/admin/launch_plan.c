@@ -263,12 +263,10 @@ API_THUNK(admin_get_active_launch_plan)
 
 /* ---- lists ---- */
 
-static enum code start_list(struct list *l, struct request *rq, const char *what, const AdminSort *sort,
-			    struct err *err)
+static void start_list(struct list *l, struct request *rq, const char *what, const AdminSort *sort)
 {
 	list_init(l, rq->arena, what, PLAN_ENTITIES);
-	return list_select(l, PLAN_COLUMNS, "launch_plans t JOIN workflows w ON w.id = t.workflow_id", "t.id", sort,
-			   err);
+	list_select(l, PLAN_COLUMNS, "launch_plans t JOIN workflows w ON w.id = t.workflow_id", "t.id", sort);
 }
 
 static enum code fill_plans(struct request *rq, const struct db_rows *rows, const char *token, AdminLaunchPlanList *ret,
@@ -294,8 +292,7 @@ static enum code admin_list_launch_plans(struct request *rq, const AdminResource
 	const char *token = "";
 	enum code c = check_list_request(in, err);
 
-	if (!c)
-		c = start_list(&l, rq, "ListLaunchPlans", in->sort_by, err);
+	start_list(&l, rq, "ListLaunchPlans", in->sort_by);
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (!c)
@@ -322,8 +319,7 @@ static enum code admin_list_active_launch_plans(struct request *rq, const AdminA
 	const char *token = "";
 	enum code c = check_active_list(in, err);
 
-	if (!c)
-		c = start_list(&l, rq, "ListActiveLaunchPlans", in->sort_by, err);
+	start_list(&l, rq, "ListActiveLaunchPlans", in->sort_by);
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (c)

@@ -49,17 +49,14 @@ static void add_sort_value(struct list *l)
 	buf_adds(&l->sql, " AS sort_value"); /* else ORDER BY might mean this text */
 }
 
-enum code list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort,
-		      struct err *err)
+void list_select(struct list *l, const char *columns, const char *from, const char *id_sql, const AdminSort *sort)
 {
-	if (sort) {
-		l->sort = list_find_column(&l->entities[0], str_of(sort->key));
-		if (!l->sort)
-			return err_set(err, INVALID_ARGUMENT, "invalid sort key '%s'", sort->key);
-		if (sort->direction != ADMIN_SORT_DIRECTION_DESCENDING &&
-		    sort->direction != ADMIN_SORT_DIRECTION_ASCENDING)
-			return err_set(err, INVALID_ARGUMENT, "invalid sort order specified: %d", sort->direction);
-	}
+	l->sort = sort ? list_find_column(&l->entities[0], str_of(sort->key)) : NULL;
+	if (sort && !l->sort)
+		l->bad_sort = arena_printf(l->arena, "invalid sort key '%s'", sort->key);
+	else if (sort && sort->direction != ADMIN_SORT_DIRECTION_DESCENDING &&
+		 sort->direction != ADMIN_SORT_DIRECTION_ASCENDING)
+		l->bad_sort = arena_printf(l->arena, "invalid sort order specified: %d", sort->direction);
 	if (!l->sort || (l->then && strcmp(l->then->sql, l->sort->sql) == 0))
 		l->then = NULL;
 	l->descending = sort && sort->direction == ADMIN_SORT_DIRECTION_DESCENDING;
@@ -67,7 +64,6 @@ enum code list_select(struct list *l, const char *columns, const char *from, con
 	buf_adds(&l->sql, "SELECT ");
 	add_sort_value(l);
 	buf_printf(&l->sql, ", %s, %s FROM %s", id_sql, columns, from);
-	return OK;
 }
 
 void list_and(struct list *l)
@@ -203,6 +199,8 @@ enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *to
 
 	if (!limit)
 		return err_set(err, INVALID_ARGUMENT, "invalid value for limit");
+	if (l->bad_sort)
+		return err_set(err, INVALID_ARGUMENT, "%s", l->bad_sort);
 	if (*token && !str_to_u64(str_of(token), &offset) && !add_page_start(l, token))
 		return err_set(err, INVALID_ARGUMENT, "invalid pagination token %s for %s", token, l->what);
 	limit = MIN(limit, (uint32_t)MAX_PAGE);

@@ -74,6 +74,13 @@ static enum code missing_name(struct request *rq, CoreResourceType type, const A
 		       message_text(id, rq->arena));
 }
 
+static enum code check_has_names(CoreResourceType type, const char *what, struct err *err)
+{
+	if (type <= CORE_RESOURCE_TYPE_LAUNCH_PLAN)
+		return OK;
+	return err_set(err, INVALID_ARGUMENT, "%s for resource type: %s", what, resource_type_word(type));
+}
+
 static enum code admin_get_named_entity(struct request *rq, const AdminNamedEntityGetRequest *in, AdminNamedEntity *ret,
 					struct err *err)
 {
@@ -83,6 +90,8 @@ static enum code admin_get_named_entity(struct request *rq, const AdminNamedEnti
 
 	if (!c)
 		c = check_entity_identifier(in->id, err);
+	if (!c)
+		c = check_has_names(in->resource_type, "Cannot get NamedEntityMetadata", err);
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (!c)
@@ -108,6 +117,8 @@ static enum code check_update(const AdminNamedEntityUpdateRequest *in, struct er
 	    in->resource_type > CORE_RESOURCE_TYPE_LAUNCH_PLAN)
 		c = err_set(err, INVALID_ARGUMENT, "Resource [%s] cannot have its state updated",
 			    resource_type_word(in->resource_type));
+	if (!c)
+		c = check_has_names(in->resource_type, "Cannot get NamedEntityMetadata", err);
 	return c ? c : check_max_length(in->metadata->description, "description", MAX_DESCRIPTION, err);
 }
 
@@ -162,17 +173,13 @@ static enum code query_names(struct request *rq, const struct name_query *q, str
 {
 	auto_list struct list l;
 	list_init(&l, rq->arena, q->what, NAME_ENTITIES);
-	enum code c =
-		list_select(&l, "project, domain, name, description, state", "named_entities", "id", q->sort, err);
-	if (c)
-		return c;
-
+	list_select(&l, "project, domain, name, description, state", "named_entities", "id", q->sort);
 	list_where(&l, "resource_type", db_i32((int32_t)q->type));
 	list_where(&l, "project", db_text(q->project));
 	list_where(&l, "domain", db_text(q->domain));
 	if (q->hide_generated && !*q->filters)
 		list_where_sql(&l, "name NOT LIKE '.flytegen%'");
-	c = list_filter(&l, q->filters, err);
+	enum code c = list_filter(&l, q->filters, err);
 	return c ? c : list_run(&l, db, q->limit, q->token, ret, ret_token, err);
 }
 
@@ -205,6 +212,8 @@ static enum code admin_list_named_entities(struct request *rq, const AdminNamedE
 		c = check_type(in->resource_type, err);
 	if (!c)
 		c = check_limit(in->limit, err);
+	if (!c)
+		c = check_has_names(in->resource_type, "Cannot list entity names", err);
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (!c)

@@ -160,10 +160,8 @@ static enum code query_projects(struct request *rq, const AdminProjectListReques
 	by_name.direction = ADMIN_SORT_DIRECTION_ASCENDING;
 	auto_list struct list l;
 	list_init(&l, rq->arena, "ListProjects", PROJECT_ENTITIES);
-	enum code c = list_select(&l, COLUMNS, "projects", "key", in->sort_by ? in->sort_by : &by_name, err);
-
-	if (!c)
-		c = list_filter(&l, in->filters, err);
+	list_select(&l, COLUMNS, "projects", "key", in->sort_by ? in->sort_by : &by_name);
+	enum code c = list_filter(&l, in->filters, err);
 	if (!c && !*in->filters)
 		list_where_sql(&l, "state <> 1"); /* not the archived ones */
 	return c ? c : list_run(&l, db, in->limit ? in->limit : UINT32_MAX, in->token, ret, ret_token, err);

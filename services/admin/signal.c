@@ -104,8 +104,7 @@ static enum code signal_list(struct request *rq, const AdminSignalListRequest *i
 		return err_set(err, INVALID_ARGUMENT, "missing execution_id");
 	enum code c = check_limit(in->limit, err);
 	list_init(&l, rq->arena, "ListSignals", ENTITIES);
-	if (!c)
-		c = list_select(&l, COLUMNS, "signals s", "s.id", in->sort_by, err);
+	list_select(&l, COLUMNS, "signals s", "s.id", in->sort_by);
 	if (!c)
 		c = db_take(admin_of(rq)->db, &db, err);
 	if (c)

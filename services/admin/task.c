@@ -67,7 +67,7 @@ static enum code insert_task(struct request *rq, const AdminTaskCreateRequest *i
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	struct err domain_err;
-	bool domain_ok = !check_project_state(admin, true, 0, id->project, id->domain, &domain_err);
+	bool domain_ok = !check_project_state(rq, true, 0, id->project, id->domain, &domain_err);
 
 	pb_digest(task, digest);
 	enum code c = db_take(admin->db, &db, err);
@@ -80,7 +80,7 @@ static enum code insert_task(struct request *rq, const AdminTaskCreateRequest *i
 			     db_bool(domain_ok), description_long(in->spec->description, rq->arena),
 			     description_link(in->spec->description));
 	if (!c)
-		c = check_project_state(admin, !db_is_null(rows, 0, 0), db_get_i64(rows, 0, 0), id->project, id->domain,
+		c = check_project_state(rq, !db_is_null(rows, 0, 0), db_get_i64(rows, 0, 0), id->project, id->domain,
 					err);
 	if (c || db_get_bool(rows, 0, 1))
 		return c;
@@ -175,9 +175,8 @@ static enum code query_tasks(struct request *rq, const AdminResourceListRequest 
 {
 	auto_list struct list l;
 	list_init(&l, rq->arena, "ListTasks", TASK_ENTITIES);
-	enum code c =
-		list_select(&l, "t.compiled, t.created_at, t.short_description", "tasks t", "t.id", in->sort_by, err);
-	return c ? c : list_resources(&l, db, in, ret, ret_token, err);
+	list_select(&l, "t.compiled, t.created_at, t.short_description", "tasks t", "t.id", in->sort_by);
+	return list_resources(&l, db, in, ret, ret_token, err);
 }
 
 static enum code admin_list_tasks(struct request *rq, const AdminResourceListRequest *in, AdminTaskList *ret,

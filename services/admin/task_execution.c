@@ -205,9 +205,8 @@ enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionI
 	if (c)
 		return c;
 	if (db_rows_count(rows) == 0)
-		return err_set(err, NOT_FOUND,
-			       "no task executions were listed for attempt %u of node %s of execution %s", attempt,
-			       node->node_id, node->execution_id->name);
+		return err_set(err, INVALID_ARGUMENT, "no task executions were listed [%s retry_attempt:%u]",
+			       message_text(node, rq->arena), attempt);
 	id->node_execution_id = (CoreNodeExecutionIdentifier *)node;
 	id->task_id = read_task_id(rows, 0, 0, rq->arena);
 	id->retry_attempt = attempt;
@@ -254,9 +253,7 @@ static enum code admin_list_task_executions(struct request *rq, const AdminTaskE
 	c = execution_key(db, in->node_execution_id->execution_id, &key, &missing);
 	if (c && c != NOT_FOUND)
 		return err_set(err, c, "%s", missing.text);
-	c = list_select(&l, COLUMNS, "task_executions t", "t.id", in->sort_by, err);
-	if (c)
-		return c;
+	list_select(&l, COLUMNS, "task_executions t", "t.id", in->sort_by);
 	list_where(&l, "t.execution", db_i64(key));
 	list_where(&l, "t.node_id", db_text(in->node_execution_id->node_id));
 	c = list_filter(&l, in->filters, err);

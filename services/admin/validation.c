@@ -6,6 +6,7 @@
 #include "flyte/identifier.h"
 #include "flyteidl/admin/project.h"
 #include "flyteidl/core/execution.h"
+#include "pb/pb.h"
 
 static const struct db_stmt PROJECT_STATE = {"project_state", "SELECT state FROM projects WHERE id = $1"};
 
@@ -210,8 +211,8 @@ static bool has_domain(const struct config_strings *domains, const char *domain)
 	return false;
 }
 
-enum code check_project_state(const struct admin *admin, bool found, int64_t state, const char *project,
-			      const char *domain, struct err *err)
+enum code check_project_state(struct request *rq, bool found, int64_t state, const char *project, const char *domain,
+			      struct err *err)
 {
 	if (!found)
 		return err_set(
@@ -219,9 +220,13 @@ enum code check_project_state(const struct admin *admin, bool found, int64_t sta
 			"failed to validate that project [%s] and domain [%s] are registered, err: [project [%s] "
 			"not found]",
 			project, domain, project);
-	if (state != ADMIN_PROJECT_PROJECT_STATE_ACTIVE)
+	if (state != ADMIN_PROJECT_PROJECT_STATE_ACTIVE) {
+		AdminInactiveProject *detail = pb_new(rq->arena, ADMIN_INACTIVE_PROJECT_DESC);
+		detail->id = arena_strdup(rq->arena, project);
+		rq->detail = detail;
 		return err_set(err, INVALID_ARGUMENT, "project [%s] is not active", project);
-	if (!has_domain(&admin->config->domains, domain))
+	}
+	if (!has_domain(&admin_of(rq)->config->domains, domain))
 		return err_set(err, INVALID_ARGUMENT, "domain [%s] is unrecognized by system", domain);
 	return OK;
 }
@@ -249,7 +254,7 @@ enum code check_project_domain(struct request *rq, struct db *db, const char *pr
 	if (c)
 		return c;
 	bool found = db_rows_count(rows);
-	return check_project_state(admin_of(rq), found, found ? db_get_i64(rows, 0, 0) : 0, project, domain, err);
+	return check_project_state(rq, found, found ? db_get_i64(rows, 0, 0) : 0, project, domain, err);
 }
 
 enum code missing_entity(const CoreIdentifier *id, CoreResourceType type, struct arena *a, struct err *err)

@@ -27,8 +27,8 @@ enum code check_known_project(struct db *db, const char *project, bool for_chang
 enum code check_project_domain(struct request *rq, struct db *db, const char *project, const char *domain,
 			       struct err *err);
 /* The same for a state that was read already; `found` is false when there is no such project. */
-enum code check_project_state(const struct admin *admin, bool found, int64_t state, const char *project,
-			      const char *domain, struct err *err);
+enum code check_project_state(struct request *rq, bool found, int64_t state, const char *project, const char *domain,
+			      struct err *err);
 
 /* NOT_FOUND, as flyteadmin's repositories say it. */
 enum code missing_entity(const CoreIdentifier *id, CoreResourceType type, struct arena *a, struct err *err);

@@ -201,6 +201,23 @@ static enum code read_closure(struct request *rq, const char *uri, struct str in
 	return c ? c : pb_unpack_own(CORE_COMPILED_WORKFLOW_CLOSURE_DESC, inline_bytes, rq->arena, (void **)ret, err);
 }
 
+/* What flytectl and others tell the two cases apart by. */
+static const void *detail_exists(struct request *rq, const CoreIdentifier *id, bool same)
+{
+	AdminCreateWorkflowFailureReason *r = pb_new(rq->arena, ADMIN_CREATE_WORKFLOW_FAILURE_REASON_DESC);
+
+	if (same) {
+		r->reason_case = ADMIN_CREATE_WORKFLOW_FAILURE_REASON_REASON_EXISTS_IDENTICAL_STRUCTURE;
+		r->exists_identical_structure = pb_new(rq->arena, ADMIN_WORKFLOW_ERROR_EXISTS_IDENTICAL_STRUCTURE_DESC);
+		r->exists_identical_structure->id = (CoreIdentifier *)id;
+	} else {
+		r->reason_case = ADMIN_CREATE_WORKFLOW_FAILURE_REASON_REASON_EXISTS_DIFFERENT_STRUCTURE;
+		r->exists_different_structure = pb_new(rq->arena, ADMIN_WORKFLOW_ERROR_EXISTS_DIFFERENT_STRUCTURE_DESC);
+		r->exists_different_structure->id = (CoreIdentifier *)id;
+	}
+	return r;
+}
+
 static enum code compare_workflow(struct request *rq, const struct db_rows *status, const CoreIdentifier *id,
 				  const struct compiled *new, struct err *err)
 {
@@ -211,6 +228,7 @@ static enum code compare_workflow(struct request *rq, const struct db_rows *stat
 	/* Differences are a courtesy: without the old closure there are none. */
 	if (!same)
 		read_closure(rq, db_get_text(status, 0, 2, rq->arena), db_get_str(status, 0, 3), &old, &unread);
+	rq->detail = detail_exists(rq, id, same);
 	return already_registered("workflow", id->name, same, old, new->closure, err);
 }
 
@@ -244,8 +262,8 @@ enum code create_workflow(struct request *rq, struct db *db, const AdminWorkflow
 	enum code c = db_query(db, &STATUS, &status, err, ID_PARAMS(in->id));
 
 	if (!c)
-		c = check_project_state(admin_of(rq), !db_is_null(status, 0, 0), db_get_i64(status, 0, 0),
-					in->id->project, in->id->domain, err);
+		c = check_project_state(rq, !db_is_null(status, 0, 0), db_get_i64(status, 0, 0), in->id->project,
+					in->id->domain, err);
 	if (!c && (!in->spec || !in->spec->template_))
 		c = err_set(err, INVALID_ARGUMENT, "missing spec");
 	if (c)
@@ -360,11 +378,11 @@ static enum code query_workflows(struct request *rq, const AdminResourceListRequ
 {
 	auto_list struct list l;
 	list_init(&l, rq->arena, "ListWorkflows", WORKFLOW_ENTITIES);
-	enum code c = list_select(&l,
-				  "t.project, t.domain, t.name, t.version, t.interface, t.created_at, "
-				  "t.short_description",
-				  "workflows t", "t.id", in->sort_by, err);
-	return c ? c : list_resources(&l, db, in, ret, ret_token, err);
+	list_select(&l,
+		    "t.project, t.domain, t.name, t.version, t.interface, t.created_at, "
+		    "t.short_description",
+		    "workflows t", "t.id", in->sort_by);
+	return list_resources(&l, db, in, ret, ret_token, err);
 }
 
 static enum code admin_list_workflows(struct request *rq, const AdminResourceListRequest *in, AdminWorkflowList *ret,

@@ -53,7 +53,8 @@ def test_one(stack, register):
         register(admin, name, "v1", description(9))
     assert get(admin, id).short_description == "short 0"
     bare = register(admin, name, "v2")
-    assert code_of(get, admin, bare) == (grpc.StatusCode.NOT_FOUND, "entry not found")
+    code, text = code_of(get, admin, bare)
+    assert code == grpc.StatusCode.NOT_FOUND and text.endswith(f'name:"{name}" version:"v2"')
     kind = "TASK" if register is register_task else "WORKFLOW"
     r = stack.http(f"/api/v1/description_entities/{kind}/{PROJECT}/{DOMAIN}/{name}/v1", headers={"Accept": "application/json"})
     assert r.status_code == 200, r.text

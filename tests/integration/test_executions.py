@@ -354,7 +354,7 @@ def test_data_by_flyte_url(stack, plan):
                          ("", "empty string"), (f"{base}/0/d", "just use the node")):
         code, said = code_of(ask, wrong)
         assert code == grpc.StatusCode.INVALID_ARGUMENT and words in said
-    assert code_of(ask, f"{base}/9/o")[0] == grpc.StatusCode.NOT_FOUND
+    assert code_of(ask, f"{base}/9/o")[0] == grpc.StatusCode.INVALID_ARGUMENT
 
 
 # ---- uploads, downloads, logs ----

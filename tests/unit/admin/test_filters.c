@@ -162,7 +162,7 @@ static void test_sort(void **state)
 
 	sort.key = "created_at";
 	list_init(&f->list, f->arena, "ListTasks", ENTITIES);
-	assert_int_equal(list_select(&f->list, "t.x", "tasks t", "t.id", &sort, &f->err), OK);
+	list_select(&f->list, "t.x", "tasks t", "t.id", &sort);
 	list_where(&f->list, "t.project", db_text("p"));
 	assert_string_equal(
 		show(f), "SELECT (extract(epoch FROM t.created_at) * 1000000)::bigint::text AS sort_value, t.id, t.x "
@@ -170,11 +170,17 @@ static void test_sort(void **state)
 	assert_true(f->list.descending);
 	sort.key = "closure";
 	list_clear(&f->list);
-	assert_int_equal(list_select(&f->list, "t.x", "tasks t", "t.id", &sort, &f->err), INVALID_ARGUMENT);
+	list_select(&f->list, "t.x", "tasks t", "t.id", &sort);
+	assert_int_equal(list_filter(&f->list, "nonsense", &f->err), INVALID_ARGUMENT);
+	assert_string_equal(f->err.text, "invalid value for filters");
+	assert_int_equal(list_run(&f->list, NULL, 1, "x", NULL, NULL, &f->err), INVALID_ARGUMENT);
 	assert_string_equal(f->err.text, "invalid sort key 'closure'");
 	sort.key = "name";
 	sort.direction = 5;
-	assert_int_equal(list_select(&f->list, "t.x", "tasks t", "t.id", &sort, &f->err), INVALID_ARGUMENT);
+	list_clear(&f->list);
+	list_select(&f->list, "t.x", "tasks t", "t.id", &sort);
+	assert_int_equal(list_run(&f->list, NULL, 1, "", NULL, NULL, &f->err), INVALID_ARGUMENT);
+	assert_string_equal(f->err.text, "invalid sort order specified: 5");
 }
 
 static void test_too_many_values(void **state)

@@ -1,0 +1,1 @@
+"""What flyteadmin answers, as tables: a file a resource. test_facts.py runs them; fact.py tells how a fact is written."""
