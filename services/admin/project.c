@@ -155,12 +155,12 @@ API_THUNK(admin_get_project)
 static enum code query_projects(struct request *rq, const AdminProjectListRequest *in, struct db *db,
 				struct db_rows **ret, const char **ret_token, struct err *err)
 {
-	AdminSort by_name = ADMIN_SORT_INIT;
-	by_name.key = "name";
-	by_name.direction = ADMIN_SORT_DIRECTION_ASCENDING;
+	AdminSort by_id = ADMIN_SORT_INIT;
+	by_id.key = "identifier";
+	by_id.direction = ADMIN_SORT_DIRECTION_ASCENDING;
 	auto_list struct list l;
 	list_init(&l, rq->arena, "ListProjects", PROJECT_ENTITIES);
-	list_select(&l, COLUMNS, "projects", "key", in->sort_by ? in->sort_by : &by_name);
+	list_select(&l, COLUMNS, "projects", "key", in->sort_by ? in->sort_by : &by_id);
 	enum code c = list_filter(&l, in->filters, err);
 	if (!c && !*in->filters)
 		list_where_sql(&l, "state <> 1"); /* not the archived ones */

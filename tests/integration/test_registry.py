@@ -154,6 +154,8 @@ def test_project_life(admin):
         admin.RegisterProject(project_pb2.ProjectRegisterRequest(project=project))
     got = admin.GetProject(project_pb2.ProjectGetRequest(id=name))
     assert (got.name, got.description, dict(got.labels.values), len(got.domains)) == ("A name", "text", {"team": "a"}, 3)
+    ids = [p.id for p in admin.ListProjects(project_pb2.ProjectListRequest()).projects]
+    assert name in ids and ids == sorted(ids)  # not by name
 
     admin.UpdateProject(project_pb2.Project(id=name, description="new", state=project_pb2.Project.ARCHIVED))
     got = admin.GetProject(project_pb2.ProjectGetRequest(id=name))
