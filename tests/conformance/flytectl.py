@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from flyte_client import DOMAIN, FLOWS, PROJECT
+from flytectl_calls import Recorder
 
 MISSING = ("NOT TESTED: there is no flytectl on this machine. Put flytectl v1.16 on the PATH, or name it in ALULA_FLYTECTL, "
            "and run `make conformance PYTEST_ARGS='-k flytectl'`")
@@ -42,13 +43,24 @@ class Flytectl:
         self.stack = stack
         self.directory = directory
         self.config = os.path.join(stack.var, "etc/flyte-client.yaml")
+        self.recorder = None
+        if os.environ.get("ALULA_FLYTECTL_RECORD"):
+            self.record(os.environ["ALULA_FLYTECTL_RECORD"])
         # Nothing of the user's, and nothing beyond this machine: `version` looks for a newer flytectl.
         self.env = {"PATH": os.environ["PATH"], "HOME": str(directory), "FLYTECTL_CONFIG": self.config,
                     "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "localhost,127.0.0.1"}
 
+    def record(self, path):
+        self.recorder = Recorder(self.stack.grpc_address, path)
+        self.config = self.file("recorder.yaml", {"admin": {"endpoint": f"dns:///localhost:{self.recorder.port}",
+                                                            "insecure": True}})
+
     def run(self, *args, stdin="", timeout=60, **env):
-        return subprocess.run([self.program, *map(str, args)], cwd=self.directory, env={**self.env, **env}, input=stdin,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
+        p = subprocess.run([self.program, *map(str, args)], cwd=self.directory, env={**self.env, **env}, input=stdin,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
+        if self.recorder:
+            self.recorder.wrote(args)
+        return p
 
     def plain(self, *args, **kwargs):
         """Without a project; what it printed, colours left out."""

@@ -76,16 +76,16 @@ def packaged(client):
         return client.remote.fast_package(pathlib.Path(FLOWS), output=directory)[1]
 
 
-def settings_of(client, version):
-    return SerializationSettings(image_config=ImageConfig.auto_default_image(), project=PROJECT, domain=DOMAIN,
+def settings_of(client, version, project=PROJECT):
+    return SerializationSettings(image_config=ImageConfig.auto_default_image(), project=project, domain=DOMAIN,
                                  version=version, fast_serialization_settings=FastSerializationSettings(
                                      enabled=True, destination_dir=".", distribution_location=packaged(client)))
 
 
-def register_all(client, module, version=None, leave_out=()):
+def register_all(client, module, version=None, leave_out=(), project=PROJECT):
     """As `pyflyte register`; the version."""
     version = version or f"v-{uuid.uuid4().hex[:12]}"
-    settings = settings_of(client, version)
+    settings = settings_of(client, version, project)
     specs = OrderedDict()
     with FlyteContextManager.with_context(client.remote.context.with_serialization_settings(settings)) as context:
         for entity in entities_of(module):
