@@ -1,7 +1,7 @@
 /* The interpreter: tasks. */
 #include "interpreter.h"
 
-enum { SYSTEM_RETRIES = 3 };
+enum { SYSTEM_RETRIES = 3, MAX_ATTEMPTS = 16 };
 
 static bool may_retry(const struct plan_node *n, uint32_t attempt, uint32_t system, bool by_system)
 {
@@ -16,6 +16,9 @@ struct attempts {
 	const char *dir;
 	struct val value; /* what it gives if it does */
 	struct outcome o;
+	/* Of its workflows, by number of the attempt: they are the same however it came to that. */
+	struct outcome inside[MAX_ATTEMPTS];
+	bool is_known[MAX_ATTEMPTS];
 };
 
 static void attempt(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses);
@@ -36,11 +39,22 @@ static void hang(struct attempts *t, uint32_t number, uint32_t system, uint32_t 
 	retry(t, number, system, hangs + 1, losses, false);
 }
 
+static struct outcome workflow_of(struct attempts *t, uint32_t number)
+{
+	struct sim *s = t->c->s;
+
+	check(s, number < MAX_ATTEMPTS);
+	if (!t->is_known[number])
+		t->inside[number] =
+			run_plan(t->c, plan_of_dynamic(s, t->dir, t->n->depth + 1),
+				 arena_printf(s->a, "%s/%u", t->dir, number), (struct val){.kind = VAL_MISSING}, false);
+	t->is_known[number] = true;
+	return t->inside[number];
+}
+
 static void dynamic(struct attempts *t, uint32_t number, uint32_t system, uint32_t hangs, int losses)
 {
-	struct plan *p = plan_of_dynamic(t->c->s, t->dir, t->n->depth + 1);
-	const char *dir = arena_printf(t->c->s->a, "%s/%u", t->dir, number);
-	struct outcome o = run_plan(t->c, p, dir, (struct val){.kind = VAL_MISSING}, false);
+	struct outcome o = workflow_of(t, number);
 
 	if (o.timed_out || (t->n->timeout_us && o.slow))
 		hang(t, number, system, hangs, losses);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,6 +132,14 @@ static bool live(uint64_t seed)
 
 /* ---- workers ---- */
 
+/* Of computing: the machine may be busy. */
+static void limit_time(int seconds)
+{
+	struct itimerval limit = {.it_value.tv_sec = seconds};
+
+	setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 static void work(int k)
 {
 	uint64_t end = options.first + options.seeds, seed;
@@ -138,13 +147,13 @@ static void work(int k)
 	seen = &progress->worker[k].seen;
 	while ((seed = atomic_fetch_add(&progress->next, 1)) < end) {
 		atomic_store(&progress->worker[k].seed, seed);
-		alarm(SEED_SECONDS);
+		limit_time(SEED_SECONDS);
 		if (live(seed))
 			atomic_fetch_add(&progress->passed, 1);
 		else
 			atomic_fetch_add(&progress->failed, 1);
 	}
-	alarm(0);
+	limit_time(0);
 	atomic_store(&progress->worker[k].seed, 0);
 }
 
