@@ -168,13 +168,11 @@ void array_item_over(struct fold *f, struct frame *frame, uint32_t item, enum no
 {
 	struct array *a = frame->array;
 
-	struct orphan o;
 	bool unsure = phase != NODE_SUCCEEDED; /* it may have failed for its time was up */
-	const struct kind *kind = node_kind(f, frame->first + item);
 
 	array_touch(f, frame);
-	if (unsure && kind->orphan && kind->orphan(f, frame->first + item, &o))
-		vec_push(&f->x->orphans, o);
+	if (unsure)
+		frame_remember_orphans(f, frame->first + item);
 	a->phases[item] = (uint8_t)phase;
 	a->running--;
 	vec_push(&a->ended, item);

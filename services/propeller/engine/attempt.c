@@ -396,20 +396,18 @@ void attempt_finished(struct fold *f, const AlulaAttemptFinished *in)
 
 	if (!n || wf_node(f, in->node)->task->leaf != LEAF_EXECUTOR)
 		return;
+	if (!n->run->recovering && in->outcome_case)
+		make_up_for_start(f, n->run, in);
 	if (n->run->recovering) {
 		recovering_compiled(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_OUTPUTS) {
-		make_up_for_start(f, n->run, in);
 		if (!cache_keep(f, in, NULL))
 			attempt_succeeded(f, in, NULL);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_ERROR) {
-		make_up_for_start(f, n->run, in);
 		failed(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC && frame_of(f, in->node)->array) {
-		make_up_for_start(f, n->run, in);
 		item_gave_workflow(f, in);
 	} else if (in->outcome_case == ALULA_ATTEMPT_FINISHED_OUTCOME_DYNAMIC) {
-		make_up_for_start(f, n->run, in);
 		add_logs(f, n->run, in, attempt_event(f, in->node, CORE_TASK_EXECUTION_PHASE_SUCCEEDED));
 		dynamic_begin(f, in->node, in->dynamic, deck_at_end(f, in));
 	} else {
@@ -467,13 +465,15 @@ static void attempt_pending(struct fold *f, uint32_t i)
 
 static void attempt_stop_again(struct fold *f, uint32_t i)
 {
-	if (wf_node(f, i)->task->leaf == LEAF_EXECUTOR)
-		action_new(f, ACTION_ABORT_ATTEMPT, i);
+	uint32_t last = node_at(f, i)->attempt;
+
+	for (uint32_t k = last ? last - 1 : 0; wf_node(f, i)->task->leaf == LEAF_EXECUTOR && k <= last; k++)
+		action_new(f, ACTION_ABORT_ATTEMPT, i)->attempt = k;
 }
 
-static bool attempt_orphan(struct fold *f, uint32_t i, struct orphan *ret)
+static bool attempt_orphan(struct fold *f, uint32_t i, uint32_t attempt, struct orphan *ret)
 {
-	*ret = (struct orphan){i, node_at(f, i)->attempt, NULL};
+	*ret = (struct orphan){i, attempt, NULL};
 	return wf_node(f, i)->task->leaf == LEAF_EXECUTOR;
 }
 

@@ -78,21 +78,24 @@ static void forget(struct execution *x, const struct frame *frame)
 	x->last = x->frames.at[0];
 }
 
-/* An attempt whose end was asked for may run on if we crash now. */
-static void remember_orphans(struct fold *f, const struct frame *frame)
+/* The end of the attempt before may have been asked for just now, too. */
+void frame_remember_orphans(struct fold *f, uint32_t i)
 {
-	for (uint32_t i = 0; i < frame->n; i++) {
-		const struct kind *kind = node_kind(f, frame->first + i);
-		struct orphan o;
-		if (kind->orphan && node_ended_badly(&frame->nodes[i]) && kind->orphan(f, frame->first + i, &o))
+	const struct kind *kind = node_kind(f, i);
+	uint32_t last = node_at(f, i)->attempt;
+	struct orphan o;
+
+	for (uint32_t k = last ? last - 1 : 0; kind->orphan && k <= last; k++)
+		if (kind->orphan(f, i, k, &o))
 			vec_push(&f->x->orphans, o);
-	}
 }
 
 void frame_drop(struct fold *f, struct frame *frame)
 {
 	if (!frame->array)
-		remember_orphans(f, frame);
+		for (uint32_t i = 0; i < frame->n; i++)
+			if (node_ended_badly(&frame->nodes[i]))
+				frame_remember_orphans(f, frame->first + i);
 	forget(f->x, frame);
 	vec_push(&f->e->unused_frames, frame);
 }

@@ -220,13 +220,14 @@ static void stop(struct fold *f, uint32_t i, const char *reason)
 
 static void stop_again(struct fold *f, uint32_t i)
 {
-	abort_child(f, i, child_id(f, i, node_at(f, i)->attempt), "");
+	uint32_t last = node_at(f, i)->attempt;
+
+	for (uint32_t k = last ? last - 1 : 0; k <= last; k++)
+		abort_child(f, i, child_id(f, i, k), "");
 }
 
-static bool orphan(struct fold *f, uint32_t i, struct orphan *ret)
+static bool orphan(struct fold *f, uint32_t i, uint32_t attempt, struct orphan *ret)
 {
-	uint32_t attempt = node_at(f, i)->attempt;
-
 	*ret = (struct orphan){i, attempt, arena_strdup(f->x->arena, child_id(f, i, attempt).name)};
 	return true;
 }

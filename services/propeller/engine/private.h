@@ -41,7 +41,7 @@ struct kind {
 	/* Ask again for the end of what it started, when it has ended badly. */
 	void (*stop_again)(struct fold *f, uint32_t i);
 	/* What must be remembered for that when its frame goes; false if nothing. */
-	bool (*orphan)(struct fold *f, uint32_t i, struct orphan *ret);
+	bool (*orphan)(struct fold *f, uint32_t i, uint32_t attempt, struct orphan *ret);
 	/* Its frame is over. `outputs` is the callee's; `end` the end node's last event. */
 	void (*frame_done)(struct fold *f, uint32_t i, const EventNodeExecutionEvent *end, struct outputs *outputs);
 	void (*frame_failed)(struct fold *f, uint32_t i, const CoreExecutionError *error, bool timed_out);
@@ -85,6 +85,8 @@ void frames_collect(struct engine *e);
 struct frame *frame_find(struct execution *x, uint32_t i);
 /* Does anything go on in it? Not when it, or one around it, is ending. */
 bool frame_is_alive(const struct frame *frame);
+/* The node ends badly and is forgotten: what it started may run on if we crash now. */
+void frame_remember_orphans(struct fold *f, uint32_t i);
 /* What it will fail with; copied. */
 void frame_set_error(struct fold *f, struct frame *frame, const CoreExecutionError *error, bool timed_out);
 /* It fails: what runs is stopped, then its failure node runs, if it has one. */

@@ -564,7 +564,9 @@ static void test_pending(void **state)
 	assert_int_equal(find_action(&r->step, ACTION_SET_TIMER, N0)->at_us, T0 + 60 * USEC_PER_SEC);
 	feed(r, abort_input(r->a, 1, T0));
 	engine_pending(r->e, 1, &r->step);
-	assert_int_equal(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0)->attempt, 1);
+	/* The end of the one before may be lost as well (sim seed 32378). */
+	assert_int_equal(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0)->attempt, 0);
+	assert_int_equal(find_action(&r->step, ACTION_ABORT_ATTEMPT, N0)->next->attempt, 1);
 	assert_null(find_action(&r->step, ACTION_START_ATTEMPT, N0));
 	assert_non_null(find_action(&r->step, ACTION_DONE, 0));
 	engine_pending(r->e, 99, &r->step);
