@@ -95,5 +95,12 @@ extern const struct api_binding admin_identity_rpcs[];      /* IdentityService *
 
 extern const struct config_key admin_keys[];
 
-/* Projects that the configuration names, where they are missing. */
-enum code admin_seed_projects(struct admin *admin, struct err *err);
+/* Register those of these projects that are missing. INVALID_ARGUMENT for a name that cannot be one. */
+enum code admin_seed_projects(struct admin *admin, const struct config_strings *seeds, struct err *err);
+
+/* ---- database.c ---- */
+
+extern const struct db_migration admin_migrations[];
+extern const struct service_command admin_commands[];
+/* admin->db and admin->data_db; nothing connects yet. */
+enum code admin_open_pools(struct admin *admin, struct err *err);

@@ -17,8 +17,6 @@
 #include "rpc/rpc.h"
 #include "task_resources.h"
 
-extern const struct db_migration admin_migrations[];
-
 /* ---- what is served ---- */
 
 static const struct {
@@ -83,33 +81,13 @@ static const struct http_route ROUTES[] = {
 
 /* ---- the parts, in order of opening ---- */
 
-static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t connections, const char *metrics_prefix)
-{
-	struct db_pool_options options = {
-		.dsn = dsn,
-		.schema = "admin",
-		.max_connections = (int)connections,
-		.slow_query_us = admin->config->slow_query_us,
-		.metrics = admin->metrics,
-		.metrics_prefix = metrics_prefix,
-	};
-	return db_pool_new(&options);
-}
-
 static enum code open_database(struct admin *admin, struct err *err)
 {
-	const struct admin_config *config = admin->config;
-	auto_buf struct buf dsn = {0};
-	enum code c = database_dsn(&config->database, &dsn, err);
-	if (c)
-		return c;
+	enum code c = admin_open_pools(admin, err);
 
-	admin->db = open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db");
-	/* Each lane of events keeps a connection for itself. */
-	admin->data_db =
-		open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db");
-	c = db_migrate(admin->db, admin_migrations, err);
-	return c ? c : admin_seed_projects(admin, err);
+	if (!c)
+		c = db_migrate(admin->db, admin_migrations, err);
+	return c ? c : admin_seed_projects(admin, &admin->config->seed_projects, err);
 }
 
 static enum code open_store(struct admin *admin, struct err *err)
@@ -276,6 +254,7 @@ static const struct service admin_service = {
 	.text = "Flyte's control API over gRPC and REST; sends commands to propeller and takes its events.",
 	.keys = admin_keys,
 	.config_size = sizeof(struct admin_config),
+	.commands = admin_commands,
 	.open = admin_open,
 	.drain = admin_drain,
 	.close = admin_close,

@@ -196,9 +196,8 @@ static enum code admin_get_domains(struct request *rq, const AdminGetDomainReque
 }
 API_THUNK(admin_get_domains)
 
-enum code admin_seed_projects(struct admin *admin, struct err *err)
+enum code admin_seed_projects(struct admin *admin, const struct config_strings *seeds, struct err *err)
 {
-	const struct config_strings *seeds = &admin->config->seed_projects;
 	auto_free(db_give) struct db *db = NULL;
 	enum code c = db_take(admin->db, &db, err);
 

@@ -120,3 +120,11 @@ struct db_migration {
 	const char *sql;
 };
 enum code db_migrate(struct db_pool *p, const struct db_migration *migrations, struct err *err);
+struct db_migration_status {
+	const char *name;
+	enum { MIGRATION_APPLIED, MIGRATION_PENDING, MIGRATION_CHANGED, MIGRATION_UNKNOWN } state;
+};
+/* Ours in their order, then those that only the database has; in `a`. Changes nothing: a schema that is not there has
+ * everything pending. */
+enum code db_migration_status(struct db_pool *p, const struct db_migration *migrations, struct arena *a,
+			      struct db_migration_status **ret, size_t *ret_n, struct err *err);

@@ -97,3 +97,48 @@ enum code db_migrate(struct db_pool *p, const struct db_migration *migrations, s
 		c = migrate_locked(db, p->schema, migrations, err);
 	return c ? c : db_commit(db, err);
 }
+
+/* ---- status ---- */
+
+static const struct db_stmt EXISTS = {"migrate_exists", "SELECT to_regclass('migrations') IS NOT NULL"};
+
+static void look_up(const struct db_rows *rows, const struct db_migration *m, struct db_migration_status *ret)
+{
+	auto_buf struct buf sum = {0};
+
+	for (size_t i = 0; rows && i < db_rows_count(rows); i++) {
+		if (!str_is(db_get_str(rows, i, 0), m->name))
+			continue;
+		checksum(m->sql, &sum);
+		ret->state = str_eq(db_get_str(rows, i, 1), buf_str(&sum)) ? MIGRATION_APPLIED : MIGRATION_CHANGED;
+		return;
+	}
+}
+
+enum code db_migration_status(struct db_pool *p, const struct db_migration *migrations, struct arena *a,
+			      struct db_migration_status **ret, size_t *ret_n, struct err *err)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_free(db_rows_free) struct db_rows *exists = NULL, *rows = NULL;
+	size_t ours = 0, n = 0;
+	enum code c = db_take(p, &db, err);
+
+	if (!c)
+		c = db_query(db, &EXISTS, &exists, err);
+	if (!c && db_get_bool(exists, 0, 0))
+		c = db_query(db, &APPLIED, &rows, err);
+	if (c)
+		return c;
+	while (migrations[ours].name)
+		ours++;
+	*ret = arena_array(a, struct db_migration_status, ours + (rows ? db_rows_count(rows) : 0));
+	for (; n < ours; n++) {
+		(*ret)[n] = (struct db_migration_status){migrations[n].name, MIGRATION_PENDING};
+		look_up(rows, &migrations[n], &(*ret)[n]);
+	}
+	for (size_t i = 0; rows && i < db_rows_count(rows); i++)
+		if (!find(migrations, db_get_str(rows, i, 0)))
+			(*ret)[n++] = (struct db_migration_status){db_get_text(rows, i, 0, a), MIGRATION_UNKNOWN};
+	*ret_n = n;
+	return OK;
+}

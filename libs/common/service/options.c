@@ -18,16 +18,15 @@ static const struct option LONG[] = {
 static void print_help(const struct service *s)
 {
 	printf("alula-%s: %s\n\n"
-	       "usage: alula-%s [options]%s\n\n"
+	       "usage: alula-%s [options] [command]\n\n"
 	       "  --config FILE   YAML; may be repeated (later files win) and hold wildcards\n"
 	       "  --check         say what is wrong with the configuration and exit\n"
 	       "  --dump-config   print the configuration in force and exit\n"
 	       "  --docs          print all keys as Markdown and exit\n"
 	       "  --version       print the version and exit\n"
 	       "  --help          print this and exit\n",
-	       s->name, s->text, s->name, s->commands ? " [command]" : "");
-	if (s->commands)
-		printf("\nCommands, instead of serving:\n");
+	       s->name, s->text, s->name);
+	printf("\nCommands:\n  %-15s %s\n", "serve", "what it does without a command");
 	for (const struct service_command *c = s->commands; c && c->name; c++)
 		printf("  %-15s %s\n", c->name, c->text);
 }
@@ -47,6 +46,8 @@ static bool add_files(const struct service *s, const char *pattern, struct optio
 
 static bool find_command(const struct service *s, char **argv, int argc, struct options *o)
 {
+	if (strcmp(argv[0], "serve") == 0 && argc == 1)
+		return true;
 	for (const struct service_command *c = s->commands; c && c->name; c++) {
 		if (strcmp(c->name, argv[0]) == 0) {
 			o->action = ACTION_COMMAND;

@@ -434,6 +434,32 @@ static void test_migrations(void **state)
 	assert_int_equal(db_migrate(pool, newer, &err), OK);
 }
 
+static void test_migration_status(void **state)
+{
+	(void)state;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_free(db_pool_free) struct db_pool *p = new_pool("states", 1);
+	struct db_migration changed[] = {MIGRATIONS[0], {"002_more", "SELECT 1"}, {"003_x", "CREATE TABLE x ()"}, {0}};
+	struct db_migration older[] = {MIGRATIONS[0], {0}};
+	struct db_migration_status *rows;
+	size_t n;
+	struct err err;
+
+	assert_int_equal(db_migration_status(p, MIGRATIONS, a, &rows, &n, &err), OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(rows[0].state, MIGRATION_PENDING);
+	assert_int_equal(db_migrate(p, MIGRATIONS, &err), OK);
+	assert_int_equal(db_migration_status(p, changed, a, &rows, &n, &err), OK);
+	assert_int_equal(n, 3);
+	assert_int_equal(rows[0].state, MIGRATION_APPLIED);
+	assert_int_equal(rows[1].state, MIGRATION_CHANGED);
+	assert_int_equal(rows[2].state, MIGRATION_PENDING);
+	assert_int_equal(db_migration_status(p, older, a, &rows, &n, &err), OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(rows[1].state, MIGRATION_UNKNOWN);
+	assert_string_equal(rows[1].name, MIGRATIONS[1].name);
+}
+
 /* Processes that start at once migrate once. */
 static void test_migrate_at_once(void **state)
 {
@@ -471,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_plans_of_growing_tables),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_migrations),
+		cmocka_unit_test(test_migration_status),
 		cmocka_unit_test(test_migrate_at_once),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
