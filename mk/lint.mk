@@ -8,8 +8,8 @@ CPPCHECK     = cppcheck -q -j2 --std=c11 --language=c --library=posix,gnu --enab
                --error-exitcode=1 --suppressions-list=tools/cppcheck.supp --cppcheck-build-dir=$(B)/cppcheck \
                -D__x86_64__ -DALULA_VERSION='""' -Ulog_at -Utake -Ilibs/common
 
-## lint: layout, cppcheck, headers alone, include rules, configuration documented
-lint: lint-format lint-includes lint-headers lint-cppcheck lint-config
+## lint: layout, cppcheck, headers alone, include rules, configuration documented, table of casts
+lint: lint-format lint-includes lint-headers lint-cppcheck lint-config lint-types
 
 lint-format:
 	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 40 $(CLANG_FORMAT) --dry-run -Werror
@@ -27,6 +27,10 @@ lint-cppcheck:
 lint-config: $(foreach s,$(SERVICES),$(B)/bin/alula-$(s))
 	@tools/check-config $(B)/bin $(SERVICES)
 
+# The table of casts is what the rules say.
+lint-types:
+	@$(PYTHON) tests/unit/flyte/castability.py --check
+
 ## format: lay out all C files with clang-format
 format:
 	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 40 $(CLANG_FORMAT) -i
@@ -36,4 +40,4 @@ docs: $(foreach s,$(SERVICES),$(B)/bin/alula-$(s))
 	@mkdir -p docs/config
 	@for s in $(SERVICES); do $(B)/bin/alula-$$s --docs > docs/config/$$s.md; done
 
-.PHONY: lint lint-format lint-includes lint-headers lint-cppcheck lint-config format docs
+.PHONY: lint lint-format lint-includes lint-headers lint-cppcheck lint-config lint-types format docs

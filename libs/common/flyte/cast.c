@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/map.h"
 #include "flyte/private.h"
 #include "flyte/types.h"
 
@@ -55,7 +56,8 @@ static const char *column_name(const struct table *t, size_t i)
 	return t->schema ? t->schema->columns[i]->name : t->dataset->columns[i]->name;
 }
 
-static CoreSimpleType simple_of_column(const struct table *t, size_t i)
+/* -1: none that a schema could have. */
+static int simple_of_column(const struct table *t, size_t i)
 {
 	static const CoreSimpleType SIMPLE[] = {
 		CORE_SIMPLE_TYPE_INTEGER, CORE_SIMPLE_TYPE_FLOAT,    CORE_SIMPLE_TYPE_STRING,
@@ -64,10 +66,10 @@ static CoreSimpleType simple_of_column(const struct table *t, size_t i)
 
 	if (t->schema) {
 		size_t type = (size_t)t->schema->columns[i]->type;
-		return type < ARRAY_SIZE(SIMPLE) ? SIMPLE[type] : CORE_SIMPLE_TYPE_NONE;
+		return type < ARRAY_SIZE(SIMPLE) ? (int)SIMPLE[type] : -1;
 	}
 	const CoreLiteralType *type = t->dataset->columns[i]->literal_type;
-	return type && type->type_case == CORE_LITERAL_TYPE_TYPE_SIMPLE ? type->simple : CORE_SIMPLE_TYPE_NONE;
+	return type && type->type_case == CORE_LITERAL_TYPE_TYPE_SIMPLE ? (int)type->simple : -1;
 }
 
 static bool column_casts(const struct table *from, size_t i, const struct table *to, size_t j, int *steps)
@@ -75,7 +77,32 @@ static bool column_casts(const struct table *from, size_t i, const struct table 
 	if (from->dataset && to->dataset)
 		return casts_from(from->dataset->columns[i]->literal_type, to->dataset->columns[j]->literal_type,
 				  steps);
-	return simple_of_column(from, i) == simple_of_column(to, j);
+	if (from->schema && to->schema)
+		return from->schema->columns[i]->type == to->schema->columns[j]->type;
+	int simple = simple_of_column(from, i);
+	return simple >= 0 && simple == simple_of_column(to, j);
+}
+
+/* Of columns with one name the last counts. Place + 1, 0 if there is none. */
+static size_t find_column(const struct table *t, const struct map *by_name, const char *name)
+{
+	if (by_name)
+		return (size_t)map_get(by_name, str_of(name));
+	for (size_t i = columns(t); i > 0; i--)
+		if (strcmp(column_name(t, i - 1), name) == 0)
+			return i;
+	return 0;
+}
+
+/* NULL for a few: they are just walked. */
+static struct map *index_columns(const struct table *t)
+{
+	enum { FEW = 32 };
+	struct map *m = columns(t) > FEW ? map_new() : NULL;
+
+	for (size_t i = 0; m && i < columns(t); i++)
+		map_put(m, str_of(column_name(t, i)), (void *)(i + 1));
+	return m;
 }
 
 /* Each wanted column is there, of a fitting type; without columns on either side everything fits. */
@@ -83,12 +110,13 @@ static bool columns_cast(const struct table *from, const struct table *to, int *
 {
 	if (!columns(from) || !columns(to))
 		return true;
+	*steps -= (int)MIN(columns(from) + columns(to), (size_t)MAX_STEPS);
+	if (*steps < 0)
+		return false;
+	auto_free(map_free) struct map *by_name = index_columns(from);
 	for (size_t j = 0; j < columns(to); j++) {
-		size_t i = 0;
-		while (i < columns(from) && strcmp(column_name(from, i), column_name(to, j)) != 0)
-			i++;
-		*steps -= (int)MIN(i, (size_t)MAX_STEPS);
-		if (*steps < 0 || i == columns(from) || !column_casts(from, i, to, j, steps))
+		size_t i = find_column(from, by_name, column_name(to, j));
+		if (!i || !column_casts(from, i - 1, to, j, steps))
 			return false;
 	}
 	return true;
