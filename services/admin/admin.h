@@ -24,6 +24,8 @@ struct admin_config {
 
 	const char *host;
 	int64_t http_port, grpc_port;
+	bool allow_cors;
+	struct config_strings allowed_origins, allowed_headers; /* "*"; "Content-Type", "flyte-authorization" */
 	int64_t grpc_workers, http_workers, data_proxy_workers;
 	int64_t max_message_bytes;
 	int64_t data_proxy_connections;
@@ -62,6 +64,7 @@ struct admin {
 	char *metadata_root;                     /* "<store's root>/metadata/admin" */
 	struct api *api;
 	struct rpc_server *rpc;
+	struct http_cors cors;
 	struct http_server *http;
 	struct gateway *gateway;
 };

@@ -70,11 +70,23 @@ static void serve_api(struct http_request *rq, struct http_response *rs)
 		gateway_not_found(rq, rs);
 }
 
+static void serve_openapi(struct http_request *rq, struct http_response *rs)
+{
+	static const char PREFIX[] = "/api/v1/openapi/";
+	struct admin *admin = rq->user;
+	bool one = strncmp(rq->path, PREFIX, sizeof PREFIX - 1) == 0;
+
+	if (!gateway_openapi(admin->gateway, one ? rq->path + sizeof PREFIX - 1 : "admin", rs))
+		gateway_not_found(rq, rs);
+}
+
 static const struct http_route ROUTES[] = {
 	{.verb = "GET", .path = "/healthcheck", .fn = serve_health, .quick = true},
 	{.verb = "GET", .path = "/data/*", .fn = serve_download},
 	{.verb = "PUT", .path = "/data/*", .fn = serve_upload, .upload = true, .admit = admit_upload},
 	{.verb = "GET", .path = "/logs/*", .fn = serve_log},
+	{.verb = "GET", .path = "/api/v1/openapi", .fn = serve_openapi},
+	{.verb = "GET", .path = "/api/v1/openapi/*", .fn = serve_openapi},
 	{.path = "/*", .fn = serve_api},
 	{0},
 };
@@ -140,6 +152,8 @@ static void open_api(struct admin *admin)
 static enum code open_http(struct admin *admin, struct err *err)
 {
 	const struct admin_config *config = admin->config;
+	const struct config_strings *origins = &config->allowed_origins, *headers = &config->allowed_headers;
+	admin->cors = (struct http_cors){origins->at, headers->at, origins->n, headers->n};
 	auto_mem char *listen = x_printf("%s:%lld", config->host, (long long)config->http_port);
 	struct http_server_options options = {
 		.listen = listen,
@@ -150,6 +164,7 @@ static enum code open_http(struct admin *admin, struct err *err)
 		.max_upload_bytes = (uint64_t)config->max_upload_bytes,
 		.upload_dir = store_upload_dir(admin->store),
 		.metrics = admin->metrics,
+		.cors = config->allow_cors ? &admin->cors : NULL,
 	};
 	return http_server_new(&options, &admin->http, err);
 }

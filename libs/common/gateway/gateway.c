@@ -32,6 +32,11 @@ struct gateway *gateway_new(const struct api *api)
 	return g;
 }
 
+const struct api *gateway_api(const struct gateway *g)
+{
+	return g->api;
+}
+
 void gateway_free(struct gateway *g)
 {
 	if (g)

@@ -22,6 +22,10 @@ bool gateway_serve(const struct gateway *g, struct http_request *rq, struct http
 /* grpc-gateway's answer for a path that it does not know. */
 void gateway_not_found(struct http_request *rq, struct http_response *rs);
 
+/* The Swagger document of the service whose file is called so: "admin" or "admin.swagger.json". False: there is none.
+ */
+bool gateway_openapi(const struct gateway *g, const char *name, struct http_response *rs);
+
 /* HTTP status of a code. Source: grpc-gateway HTTPStatusFromCode. */
 int gateway_status(enum code code);
 

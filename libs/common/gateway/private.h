@@ -44,6 +44,15 @@ const struct rule *routes_find(const struct route_node *root, const char *verb, 
 /* What a capture caught, decoded. */
 struct str capture_text(const struct capture *c, const struct path *path, struct arena *a);
 
+/* ---- gateway.c ---- */
+
+const struct api *gateway_api(const struct gateway *g);
+
+/* ---- openapi.c ---- */
+
+/* Append the service's document. */
+void openapi_add(struct buf *b, const struct pb_service *s);
+
 /* ---- query.c ---- */
 
 /* Set fields of `m` from query pairs. Left out: what path and body have set, and names that `m` lacks. */

@@ -111,6 +111,10 @@ static bool find_route(struct http_exchange *x)
 {
 	int status;
 	const char *allow;
+	if (http_cors_preflight(x->connection->server->o.cors, &x->rq, &x->rs)) {
+		x->refused = true; /* no handler's */
+		return false;
+	}
 	x->route =
 		http_route_find(x->connection->server->o.routes, x->rq.verb, x->rq.path, x->rq.arena, &status, &allow);
 	if (x->route)

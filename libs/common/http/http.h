@@ -69,6 +69,13 @@ struct http_route {
 	bool quick; /* runs on the event thread: must not block (health checks, metrics) */
 };
 
+/* Pages of which origins may ask this server, and with which headers beside those of any request. Without origins, or
+ * with "*", all may. OPTIONS is answered without a route then. Borrowed. */
+struct http_cors {
+	const char *const *origins, *const *headers;
+	size_t n_origins, n_headers;
+};
+
 struct http_server_options {
 	const char *listen;              /* "0.0.0.0:8088"; port 0 picks a free one */
 	const struct http_route *routes; /* ends with fn NULL; borrowed */
@@ -84,6 +91,7 @@ struct http_server_options {
 	int max_connections;        /* 0 for 12000, or what the rlimit allows */
 	size_t max_inflight_bytes;  /* bodies held at once; over it 503. 0 for 256 MiB */
 	struct metrics *metrics;
+	const struct http_cors *cors; /* NULL: pages of other origins get nothing */
 };
 /* Errors: UNAVAILABLE naming the address when the port is taken. */
 enum code http_server_new(const struct http_server_options *options, struct http_server **ret, struct err *err);

@@ -142,6 +142,8 @@ struct MHD_Response *http_answer(struct http_exchange *x, int *ret_status)
 		answer = of_buffer(&x->rs);
 	}
 	add_headers(answer, &x->rs);
+	if (x->begun)
+		http_cors_add(x->connection->server->o.cors, &x->rq, answer);
 	if (atomic_load(&x->connection->server->draining))
 		MHD_add_response_header(answer, "Connection", "close");
 	*ret_status = x->rs.status;
