@@ -6,6 +6,8 @@
 #include "base/base.h"
 #include "rpc/rpc.h"
 
+#define WHERE "\"project\":\"flytesnacks\",\"domain\":\"development\""
+
 enum { CALL_TIMEOUT_US = 60000000 };
 
 /* What cannot go on ends the program with a line on stderr. */
@@ -46,11 +48,22 @@ double register_workflow(struct rpc_channel *c, enum shape shape, int n, char re
 double run_one(const char *address, enum shape shape, int n, int runs); /* median */
 double run_register(const char *address, int n, int runs);              /* of CreateWorkflow of a FAN */
 double run_many(const char *address, int n, int threads);
-double get_execution(const char *address, int seconds);
-double get_version(const char *address, int threads, int seconds);
+double run_creates(const char *address, int n, int threads); /* until all are accepted */
+/* The name of one of a single node that has succeeded. */
+void finished_execution(struct rpc_channel *c, char ret_name[NAME_BYTES]);
 double commits(const char *dsn, int connections, int seconds);
 double rows(const char *dsn, int batch, int seconds);
 double publishes(const char *url, int bytes, int seconds);
+
+/* ---- api.c: calls a second ---- */
+
+double get_execution(const char *address, int in_flight, int seconds); /* on one connection, as the next two */
+double get_task(const char *address, int in_flight, int seconds);
+double list_executions(const char *address, int in_flight, int seconds); /* the newest 100 */
+double create_tasks(const char *address, int connections, int seconds);  /* a new version each */
+double get_version(const char *address, int connections, int seconds);   /* an empty call */
+double database_gets(const char *dsn, int connections, int seconds);     /* GetExecution's statement alone */
+double database_lists(const char *dsn, int connections, int seconds);    /* ListExecutions' */
 
 /* ---- catalog.c: entries a second; get_artifacts and probes want lookups to have run ---- */
 

@@ -37,12 +37,6 @@ static double cached(const char *at, int n, int runs)
 	return run_one(at, CACHED, n, runs);
 }
 
-static double get(const char *at, int seconds, int unused)
-{
-	(void)unused;
-	return get_execution(at, seconds);
-}
-
 static const struct bench_case {
 	const char *name, *at, *a, *b; /* how its arguments are called */
 	double (*run)(const char *at, int a, int b);
@@ -56,7 +50,13 @@ static const struct bench_case {
 	{"cached", "ADMIN", "NODES", "RUNS", cached},
 	{"register", "ADMIN", "NODES", "RUNS", run_register},
 	{"many", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_many},
-	{"get", "ADMIN", "SECONDS", "0", get},
+	{"create", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_creates},
+	{"create-tasks", "ADMIN", "CONNECTIONS", "SECONDS", create_tasks},
+	{"get", "ADMIN", "IN_FLIGHT", "SECONDS", get_execution},
+	{"get-task", "ADMIN", "IN_FLIGHT", "SECONDS", get_task},
+	{"list", "ADMIN", "IN_FLIGHT", "SECONDS", list_executions},
+	{"db-get", "DSN", "CONNECTIONS", "SECONDS", database_gets},
+	{"db-list", "DSN", "CONNECTIONS", "SECONDS", database_lists},
 	{"version", "ADMIN", "CONNECTIONS", "SECONDS", get_version},
 	{"lookups", "DATACATALOG", "BATCH", "SECONDS", catalog_lookups},
 	{"lookups-16", "DATACATALOG", "BATCH", "SECONDS", catalog_lookups_many},
