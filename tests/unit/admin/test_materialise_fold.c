@@ -344,6 +344,44 @@ static void resources_stay_sorted(void **state)
 	assert_int_equal(m->external_resources[3]->phase, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 }
 
+/* ---- events by API ---- */
+
+static void what_is_told_does_not_count_as_a_record(void **state)
+{
+	struct world *w = *state;
+	AlulaRecord *said = record(w, 0);
+
+	add_node(w, said, "n0", CORE_NODE_EXECUTION_PHASE_RUNNING, 10);
+	add_workflow(w, said, CORE_WORKFLOW_EXECUTION_PHASE_FAILED, 20);
+	assert_false(fold_changes(w->x));
+	fold_told(&w->fold, w->x, said->events[0]);
+	assert_true(fold_changes(w->x));
+	assert_false(w->x->over);
+	assert_int_equal(w->x->seq, 0);
+	assert_int_equal(fold_node(&w->fold, 1, "n0")->closure->phase, CORE_NODE_EXECUTION_PHASE_RUNNING);
+	fold_told(&w->fold, w->x, said->events[1]);
+	assert_true(w->x->over);
+	assert_int_equal(w->x->phase, CORE_WORKFLOW_EXECUTION_PHASE_FAILED);
+	/* Records are taken in as before; what has ended stays so. */
+	AlulaRecord *r = record(w, 1);
+	add_workflow(w, r, CORE_WORKFLOW_EXECUTION_PHASE_RUNNING, 30);
+	fold_record(&w->fold, r);
+	assert_int_equal(w->x->seq, 1);
+	assert_int_equal(w->x->phase, CORE_WORKFLOW_EXECUTION_PHASE_FAILED);
+}
+
+/* A node's event ends nothing, though the execution is over. */
+static void a_late_event_ends_nothing_again(void **state)
+{
+	struct world *w = *state;
+	AlulaRecord *said = record(w, 0);
+
+	w->x->phase = CORE_WORKFLOW_EXECUTION_PHASE_SUCCEEDED;
+	add_node(w, said, "n0", CORE_NODE_EXECUTION_PHASE_SUCCEEDED, 10);
+	fold_told(&w->fold, w->x, said->events[0]);
+	assert_false(w->x->over);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -358,6 +396,8 @@ int main(void)
 		TEST(reasons_and_logs_add_up),
 		TEST(custom_info_is_patched),
 		TEST(resources_stay_sorted),
+		TEST(what_is_told_does_not_count_as_a_record),
+		TEST(a_late_event_ends_nothing_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
