@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "flyte/cron.h"
 #include "flyte/types.h"
 #include "launch_plan.h"
 #include "pb/pb.h"
@@ -234,6 +235,18 @@ static bool has_schedule(const AdminSchedule *s)
 		*s->cron_expression);
 }
 
+static enum code check_cron(const AdminSchedule *s, struct err *err)
+{
+	const char *text = "";
+
+	if (s->schedule_expression_case == ADMIN_SCHEDULE_SCHEDULE_EXPRESSION_CRON_EXPRESSION)
+		text = s->cron_expression;
+	else if (s->schedule_expression_case == ADMIN_SCHEDULE_SCHEDULE_EXPRESSION_CRON_SCHEDULE)
+		text = s->cron_schedule->schedule;
+	enum code c = *text ? cron_check(text, err) : OK;
+	return c ? err_prefix(err, c, "Invalid cron expression: ") : OK;
+}
+
 enum code check_schedule(const AdminLaunchPlanSpec *spec, const CoreParameterMap *expected, struct arena *a,
 			 struct err *err)
 {
@@ -253,7 +266,7 @@ enum code check_schedule(const AdminLaunchPlanSpec *spec, const CoreParameterMap
 			e->key);
 	}
 	if (!*kickoff)
-		return OK;
+		return check_cron(s, err);
 	const CoreParameter *p = parameter_get(expected, kickoff);
 	if (!p)
 		return err_set(err, INVALID_ARGUMENT,
@@ -265,5 +278,5 @@ enum code check_schedule(const AdminLaunchPlanSpec *spec, const CoreParameterMap
 		return err_set(err, INVALID_ARGUMENT,
 			       "KickoffTimeInputArg must reference a datetime input. [%s] is a [%s]", kickoff,
 			       type_text(t, a));
-	return OK;
+	return check_cron(s, err);
 }
