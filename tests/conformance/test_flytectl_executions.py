@@ -287,6 +287,30 @@ def test_details_of_nested_workflows(runs):
     assert branch["node_exec"]["metadata"]["isParentNode"]
 
 
+def test_details_of_a_dynamic_task(runs):
+    name = runs.run("--execFile", runs.described("task", "ctl.grows", inputs={"n": 4}))
+    [node] = [n for n in runs.flows.json("get", "execution", name, "--details") if n.get("child_nodes")]
+    children = {n["node_exec"]["metadata"]["specNodeId"]: n for n in node["child_nodes"]}
+    assert children["dn1"]["inputs"] == {"v": 4} and children["dn1"]["outputs"] == {"o0": 4}
+
+
+def test_details_of_a_launched_execution(runs):
+    name = runs.run("--execFile", runs.described("launchplan", "ctl.launches", inputs={"n": 4}))
+    details = {n["node_exec"]["id"]["nodeId"]: n for n in runs.flows.json("get", "execution", name, "--details")}
+    child = details["n0"]["node_exec"]["closure"]["workflowNodeMetadata"]["executionId"]["name"]
+    found = runs.flows.json("get", "execution", child)
+    assert found["spec"]["metadata"]["mode"] == "CHILD_WORKFLOW"
+    assert found["spec"]["metadata"]["parentNodeExecution"]["nodeId"] == "n0"
+    assert found["closure"]["phase"] == "SUCCEEDED"
+
+
+def test_details_of_a_map(runs, client):
+    """Its items are external resources of one task execution."""
+    name = client.succeed(client.register("maps", "void_items"), {"xs": [1, 2]}).id.name
+    printed = runs.ctl("get", "execution", name, "--details")
+    assert printed.count("Ext Resource :") >= 2
+
+
 def test_an_execution_that_is_not_there(runs):
     assert "code = NotFound desc = missing entity of type execution" in runs.flows.fails("get", "execution", "absent")
 
