@@ -28,6 +28,7 @@ include mk/build.mk
 include mk/deps.mk
 include mk/test.mk
 include mk/sim.mk
+include mk/fuzz.mk
 include mk/lint.mk
 include mk/local.mk
 include mk/bench.mk
@@ -35,7 +36,7 @@ include mk/demo.mk
 include mk/install.mk
 
 ## all: build every daemon, tool and unit test
-all: $(PROGRAMS) $(UNIT_TESTS)
+all: $(PROGRAMS) $(UNIT_TESTS) $(FUZZ_PROGRAMS)
 
 ## clean: remove what was built (var/ with its data stays)
 clean:

@@ -2,11 +2,11 @@
 # PYTEST_ARGS='-k name' narrows the pytest suites; UNIT='json flyte' the unit tests.
 
 SUITES          ?= unit sim integration conformance
-UNIT            ?= $(sort $(foreach t,$(UNIT_SRCS),$(call unit_of,$(t))))
+UNIT            ?= $(sort $(foreach t,$(UNIT_SRCS),$(call unit_of,$(t)))) fuzz
 PYTEST_ARGS     ?=
 TEST_JOBS       ?= 2
 VALGRIND_UNITS   = base pb json flyte compiler propeller
-UNIT_PROGRAMS    = $(filter $(foreach u,$(UNIT),$(B)/tests/unit/$(u)/%),$(UNIT_TESTS))
+UNIT_PROGRAMS    = $(filter $(foreach u,$(UNIT),$(B)/tests/unit/$(u)/%),$(UNIT_TESTS)) $(if $(filter fuzz,$(UNIT)),$(FUZZ_PROGRAMS))
 RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/run-tests --programs '$(UNIT_PROGRAMS)' --sim '$(SIM) --seeds $(SIM_SEEDS)' \
                    --python $(VENV)/bin/python --jobs $(TEST_JOBS) --pytest-args '$(PYTEST_ARGS)'
 

@@ -283,11 +283,13 @@ static bool read_packed(struct decoder *d, struct frame *f, size_t len)
 		d->at = end;
 		return true;
 	}
-	for (; d->at < end; to += to ? size : 0) {
+	while (d->at < end) {
 		if (!read_varint(d, end, &v))
 			return false;
-		if (to)
-			store_varint(to, d->field->type, v);
+		if (!to)
+			continue;
+		store_varint(to, d->field->type, v);
+		to += size;
 	}
 	return true;
 }
