@@ -94,6 +94,17 @@ static const char *with(struct buf *b, size_t len, const char *suffix)
 	return buf_text(b);
 }
 
+/* As go-grpc-prometheus, which flyteadmin has on, names it. Source: flyteadmin/pkg/server/service.go. */
+static struct metric *handling_seconds(struct metrics *registry, const struct pb_service *service,
+				       const struct pb_method *method)
+{
+	auto_mem char *labels = x_printf("grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"unary\"", method->name,
+					 service->name);
+
+	return metrics_histogram(registry, "grpc_server_handling_seconds", labels,
+				 "time from a call's arrival to its answer");
+}
+
 void api_metrics_init(struct api_metrics *m, const struct api_options *options, const struct pb_service *service,
 		      const struct pb_method *method)
 {
@@ -111,6 +122,7 @@ void api_metrics_init(struct api_metrics *m, const struct api_options *options, 
 	len = name.len;
 	m->duration = metrics_summary(registry, with(&name, len, ":duration_ms"), NULL,
 				      "time from a call's arrival to its answer", USEC_PER_MSEC);
+	m->handling = handling_seconds(registry, service, method);
 	m->errors = metrics_counter(registry, with(&name, len, ":errors"), NULL, "calls answered with an error");
 	m->success = metrics_counter(registry, with(&name, len, ":success"), NULL, "calls answered with OK");
 	for (size_t i = 0; i < ARRAY_SIZE(go_codes); i++) {
@@ -125,6 +137,7 @@ void api_count(const struct api_method *m, enum code code, int64_t duration_us)
 	const struct api_metrics *c = &m->metrics;
 
 	metric_observe_us(c->duration, duration_us);
+	metric_observe_us(c->handling, duration_us);
 	metric_add(code == OK ? c->success : c->errors, 1);
 	if ((size_t)code < ARRAY_SIZE(c->codes))
 		metric_add(c->codes[code], 1);

@@ -4,7 +4,7 @@
 
 /* What one method counts; the series are NULL without a registry. */
 struct api_metrics {
-	struct metric *duration, *errors, *success;
+	struct metric *duration, *handling, *errors, *success;
 	struct metric *codes[UNAUTHENTICATED + 1];
 };
 

@@ -7,10 +7,11 @@
 #include "base/map.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "metrics/histogram.h"
 #include "metrics/summary.h"
 
-enum kind { COUNTER, GAUGE, SUMMARY };
-static const char *const KINDS[] = {"counter", "gauge", "summary"};
+enum kind { COUNTER, GAUGE, SUMMARY, HISTOGRAM };
+static const char *const KINDS[] = {"counter", "gauge", "summary", "histogram"};
 static const double QUANTILES[] = {0.5, 0.9, 0.99};
 
 struct metric {
@@ -20,7 +21,8 @@ struct metric {
 	double (*fn)(void *arg);
 	void *arg;
 	struct summary *summary;
-	double unit_us;
+	double unit_us; /* of the summary */
+	struct histogram *histogram;
 };
 
 /* The series of one name. */
@@ -49,6 +51,7 @@ struct metrics *metrics_new(void)
 static void metric_free(struct metric *s)
 {
 	summary_free(s->summary);
+	free(s->histogram);
 	free(s->labels);
 	free(s);
 }
@@ -143,6 +146,16 @@ struct metric *metrics_summary(struct metrics *m, const char *name, const char *
 	return s;
 }
 
+struct metric *metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help)
+{
+	pthread_mutex_lock(&m->lock);
+	struct metric *s = series_of(m, HISTOGRAM, name, labels, help);
+	if (!s->histogram)
+		s->histogram = x_calloc(1, sizeof *s->histogram);
+	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
 void metrics_gauge_fn(struct metrics *m, const char *name, const char *labels, const char *help,
 		      double (*fn)(void *arg), void *arg)
 {
@@ -169,19 +182,22 @@ void metric_observe_us(struct metric *m, int64_t us)
 {
 	if (!m)
 		return;
-	assert(m->kind == SUMMARY);
-	summary_observe(m->summary, time_mono_us(), us);
+	assert(m->kind == SUMMARY || m->kind == HISTOGRAM);
+	if (m->kind == SUMMARY)
+		summary_observe(m->summary, time_mono_us(), us);
+	else
+		histogram_observe(m->histogram, us);
 }
 
-/* "name_suffix{labels,quantile="0.5"} " */
-static void print_name(struct buf *b, const char *name, const char *suffix, const char *labels, const char *quantile)
+/* "name_suffix{labels,quantile="0.5"} "; `last` is that last label, NULL for none. */
+static void print_name(struct buf *b, const char *name, const char *suffix, const char *labels, const char *last)
 {
 	buf_printf(b, "%s%s", name, suffix);
-	if (*labels || quantile)
+	if (*labels || last)
 		buf_printf(b, "{%s", labels);
-	if (quantile)
-		buf_printf(b, "%squantile=\"%s\"", *labels ? "," : "", quantile);
-	if (*labels || quantile)
+	if (last)
+		buf_printf(b, "%s%s", *labels ? "," : "", last);
+	if (*labels || last)
 		buf_addc(b, '}');
 	buf_addc(b, ' ');
 }
@@ -197,8 +213,8 @@ static void print_summary(struct buf *b, const char *name, const struct metric *
 	double values[ARRAY_SIZE(QUANTILES)];
 	summary_quantiles(s->summary, time_mono_us(), QUANTILES, ARRAY_SIZE(QUANTILES), values);
 	for (size_t i = 0; i < ARRAY_SIZE(QUANTILES); i++) {
-		char quantile[16];
-		snprintf(quantile, sizeof quantile, "%g", QUANTILES[i]);
+		char quantile[32];
+		snprintf(quantile, sizeof quantile, "quantile=\"%g\"", QUANTILES[i]);
 		print_name(b, name, "", s->labels, quantile);
 		print_double(b, values[i] / s->unit_us);
 	}
@@ -208,10 +224,31 @@ static void print_summary(struct buf *b, const char *name, const struct metric *
 	buf_printf(b, "%lld\n", (long long)__atomic_load_n(&s->summary->count, __ATOMIC_RELAXED));
 }
 
+static void print_histogram(struct buf *b, const char *name, const struct metric *s)
+{
+	uint64_t below = 0;
+	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
+		char bound[32] = "le=\"+Inf\"";
+		if (i < HISTOGRAM_BOUNDS)
+			snprintf(bound, sizeof bound, "le=\"%g\"", (double)HISTOGRAM_BOUNDS_US[i] / USEC_PER_SEC);
+		below += __atomic_load_n(&s->histogram->counts[i], __ATOMIC_RELAXED);
+		print_name(b, name, "_bucket", s->labels, bound);
+		buf_printf(b, "%llu\n", (unsigned long long)below);
+	}
+	print_name(b, name, "_sum", s->labels, NULL);
+	print_double(b, (double)__atomic_load_n(&s->histogram->sum_us, __ATOMIC_RELAXED) / USEC_PER_SEC);
+	print_name(b, name, "_count", s->labels, NULL);
+	buf_printf(b, "%llu\n", (unsigned long long)below);
+}
+
 static void print_series(struct buf *b, const char *name, const struct metric *s)
 {
 	if (s->kind == SUMMARY) {
 		print_summary(b, name, s);
+		return;
+	}
+	if (s->kind == HISTOGRAM) {
+		print_histogram(b, name, s);
 		return;
 	}
 	print_name(b, name, "", s->labels, NULL);

@@ -1,4 +1,4 @@
-/* Counters, gauges and duration summaries, printed as Prometheus text (exposition format 0.0.4).
+/* Counters, gauges, duration summaries and histograms, printed as Prometheus text (exposition format 0.0.4).
  * Updates are lock-free atomics; registering and printing take a lock. Names are created at start-up and never freed
  * before the registry. Flyte's names contain colons ("flyte:admin:…"), which Prometheus allows. */
 #pragma once
@@ -21,6 +21,9 @@ struct metric *metrics_gauge(struct metrics *m, const char *name, const char *la
  * `unit_us` (1: microseconds, 1000: milliseconds, 1000000: seconds). */
 struct metric *metrics_summary(struct metrics *m, const char *name, const char *labels, const char *help,
 			       int64_t unit_us);
+/* Durations: how many took at most 5 ms, 10 ms, … 10 s (the buckets of Prometheus' own clients), sum and count since
+ * the start, in seconds. */
+struct metric *metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help);
 /* A gauge that is read when printed. `fn` is called under the registry's lock. */
 void metrics_gauge_fn(struct metrics *m, const char *name, const char *labels, const char *help,
 		      double (*fn)(void *arg), void *arg);
