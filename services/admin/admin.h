@@ -97,6 +97,7 @@ extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataServi
 extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */
 
 extern const struct config_key admin_keys[];
+extern const struct db_timed admin_database_series[];
 
 /* Register those of these projects that are missing. INVALID_ARGUMENT for a name that cannot be one. */
 enum code admin_seed_projects(struct admin *admin, const struct config_strings *seeds, struct err *err);

@@ -15,6 +15,8 @@ static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t c
 		.slow_query_us = admin->config->slow_query_us,
 		.metrics = admin->metrics,
 		.metrics_prefix = metrics_prefix,
+		.timed = admin_database_series,
+		.timed_prefix = "flyte:admin:admin:database",
 	};
 	return db_pool_new(&options);
 }

@@ -100,6 +100,7 @@ static enum code query_descriptions(struct request *rq, const AdminDescriptionEn
 												: ANY_ENTITIES;
 
 	list_init(&l, rq->arena, "ListWorkflows", entities);
+	l.stmt = "ListDescriptionEntities";
 	list_select(&l, COLUMNS, "description_entities d", "d.id", in->sort_by);
 	if (in->resource_type != CORE_RESOURCE_TYPE_UNSPECIFIED)
 		list_where(&l, "d.resource_type", db_i32((int32_t)in->resource_type));

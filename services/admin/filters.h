@@ -40,6 +40,7 @@ struct list_entity {
 struct list {
 	struct arena *arena;
 	const char *what;                   /* the RPC, for error texts: "ListTasks" */
+	const char *stmt;                   /* the statement's name; NULL: `what` */
 	const struct list_entity *entities; /* the first is the one that is listed */
 	struct buf sql;
 	struct db_param params[256];

@@ -205,7 +205,8 @@ enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *to
 		return err_set(err, INVALID_ARGUMENT, "invalid pagination token %s for %s", token, l->what);
 	limit = MIN(limit, (uint32_t)MAX_PAGE);
 	add_order(l, limit, offset);
-	enum code c = db_query_text(db, buf_text(&l->sql), l->n_params, l->params, ret, err);
+	struct db_stmt stmt = {l->stmt ? l->stmt : l->what, buf_text(&l->sql)};
+	enum code c = db_query_text(db, &stmt, l->n_params, l->params, ret, err);
 	if (c)
 		return c;
 	size_t n = db_rows_count(*ret);

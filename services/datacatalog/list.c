@@ -158,7 +158,8 @@ static enum code run(struct list *l, struct db *db, const char *table, const Dat
 	limit = MIN(limit, catalog_of(l->rq)->config->max_batch);
 	buf_printf(&l->sql, " ORDER BY %s.created_at %s, %s.seq %s LIMIT %lld OFFSET %lld", table, order, table, order,
 		   (long long)limit, (long long)l->offset);
-	return db_query_text(db, buf_text(&l->sql), l->n_params, l->params, ret, err);
+	struct db_stmt stmt = {l->rq->method->name, buf_text(&l->sql)};
+	return db_query_text(db, &stmt, l->n_params, l->params, ret, err);
 }
 
 static char *next_token(struct list *l, const struct db_rows *rows)

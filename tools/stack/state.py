@@ -14,7 +14,7 @@ import time
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Below the range from which the kernel picks ports of outgoing connections.
 FREE_PORTS = range(20000, 32000)
-FOREIGN = ("ALULA_DSN", "ALULA_NATS_URL", "ALULA_DATABASE_", "ALULA_BUS_", "ALULA_STORAGE_", "PG")
+FOREIGN = ("ALULA_DSN", "ALULA_NATS_URL", "ALULA_DATABASE_DSN", "ALULA_DATABASE_POSTGRES_", "ALULA_BUS_", "ALULA_STORAGE_", "PG")
 
 
 class Problem(Exception):

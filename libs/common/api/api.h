@@ -50,7 +50,8 @@ struct api_options {
 	void *user;
 	struct metrics *metrics; /* borrowed; NULL for none */
 	/* "flyte:admin" gives "flyte:admin:admin:create_task:duration_ms", …:success, …:errors, …:codes:NotFound for
-	 * AdminService.CreateTask; grpc_server_handling_seconds beside them. Source: flyteadmin/pkg/rpc/adminservice/metrics.go; deployment/stats/prometheus. */
+	 * AdminService.CreateTask; grpc_server_handling_seconds beside them. Source:
+	 * flyteadmin/pkg/rpc/adminservice/metrics.go; deployment/stats/prometheus. */
 	const char *metrics_prefix;
 	/* Where authentication sits: may set rq->principal; an error ends the call. NULL lets everybody in. */
 	enum code (*authenticate)(struct request *rq, struct err *err);

@@ -98,8 +98,8 @@ static const char *with(struct buf *b, size_t len, const char *suffix)
 static struct metric *handling_seconds(struct metrics *registry, const struct pb_service *service,
 				       const struct pb_method *method)
 {
-	auto_mem char *labels = x_printf("grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"unary\"", method->name,
-					 service->name);
+	auto_mem char *labels =
+		x_printf("grpc_method=\"%s\",grpc_service=\"%s\",grpc_type=\"unary\"", method->name, service->name);
 
 	return metrics_histogram(registry, "grpc_server_handling_seconds", labels,
 				 "time from a call's arrival to its answer");

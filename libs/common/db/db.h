@@ -23,14 +23,23 @@ struct db_pool;
 struct db;
 struct db_rows;
 
+/* A statement that is timed in a series of its own: "node_execution_get" in "node_executions:get_ms". */
+struct db_timed {
+	const char *stmt, *series;
+};
+
 struct db_pool_options {
 	const char *dsn;         /* libpq connection string or URI */
 	const char *schema;      /* search_path of every connection; created by db_migrate */
 	int max_connections;     /* 0 for 16; takers wait for one */
 	int64_t take_timeout_us; /* 0 for 30 s; then UNAVAILABLE */
-	int64_t slow_query_us;   /* statements above this are logged with their name; 0 for never */
+	int64_t slow_query_us;   /* statements above this are logged with name and SQL, one a second; 0 for never */
 	struct metrics *metrics; /* borrowed; NULL for none */
 	const char *metrics_prefix;
+	/* Summaries in milliseconds, "<timed_prefix>:<series>"; several statements may share one. Ended by {0}; NULL
+	 * for none. */
+	const struct db_timed *timed;
+	const char *timed_prefix;
 };
 
 /* Does not connect yet. Strings are copied. */
@@ -88,8 +97,8 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
 /* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
  * by the caller. Planned at each call, for these very values: what is the best index for a rare one is not for others.
  */
-enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
-			struct err *err);
+enum code db_query_text(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+			struct db_rows **ret, struct err *err);
 
 /* Rows stay valid until freed. Columns by position; a NULL reads as 0, false, "" or 0 bytes. */
 size_t db_rows_count(const struct db_rows *r);

@@ -5,6 +5,16 @@
 
 #include "private.h"
 
+static void add_timed(struct db_pool *p, const struct db_pool_options *o)
+{
+	p->timed = map_new();
+	for (const struct db_timed *t = o->timed; t->stmt; t++) {
+		auto_mem char *name = x_printf("%s:%s", o->timed_prefix, t->series);
+		map_put(p->timed, str_of(t->stmt),
+			metrics_summary(o->metrics, name, NULL, "Time of such statements.", USEC_PER_MSEC));
+	}
+}
+
 struct db_pool *db_pool_new(const struct db_pool_options *o)
 {
 	struct db_pool *p = x_calloc(1, sizeof *p);
@@ -29,6 +39,8 @@ struct db_pool *db_pool_new(const struct db_pool_options *o)
 	p->queries = metrics_counter(o->metrics, queries, NULL, "Statements run.");
 	p->query_time = metrics_summary(o->metrics, time, NULL, "Time of one statement.", 1);
 	p->errors = metrics_counter(o->metrics, errors, NULL, "Statements that failed.");
+	if (o->timed)
+		add_timed(p, o);
 	return p;
 }
 
@@ -55,6 +67,7 @@ void db_pool_free(struct db_pool *p)
 	}
 	pthread_cond_destroy(&p->returned);
 	pthread_mutex_destroy(&p->lock);
+	map_free(p->timed);
 	free(p->dsn);
 	free(p->schema);
 	free(p);

@@ -50,6 +50,7 @@ struct db_pool {
 	struct db *free;
 	int open; /* connections taken or free */
 	struct metric *taken, *queries, *query_time, *errors;
+	struct map *timed; /* statement -> struct metric; NULL for none */
 };
 
 struct db_array {

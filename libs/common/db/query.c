@@ -139,7 +139,7 @@ static enum code ensure_prepared(struct db *db, struct prepared **at, const char
 	return prepare(db, name, sql, k, n, at, err);
 }
 
-static void note_time(struct db *db, const char *name, int64_t start_us)
+static void note_time(struct db *db, const char *name, const char *sql, int64_t start_us)
 {
 	static struct log_limit limit;
 	int64_t took_us = time_mono_us() - start_us;
@@ -147,8 +147,10 @@ static void note_time(struct db *db, const char *name, int64_t start_us)
 
 	metric_add(db->pool->queries, 1);
 	metric_observe_us(db->pool->query_time, took_us);
+	if (db->pool->timed)
+		metric_observe_us(map_get(db->pool->timed, str_of(name)), took_us);
 	if (db->pool->slow_us && took_us > db->pool->slow_us && log_allow(&limit, USEC_PER_SEC, &held))
-		log_warn("slow statement", LOG_STR("statement", name), LOG_INT("took_us", took_us),
+		log_warn("slow statement", LOG_STR("statement", name), LOG_STR("sql", sql), LOG_INT("took_us", took_us),
 			 LOG_INT("held_back", held));
 }
 
@@ -166,14 +168,12 @@ static enum code check_result(struct db *db, const char *name, PGresult *r, PGre
 	return OK;
 }
 
-static enum code run_prepared(struct db *db, const char *name, const struct packed *k, size_t n, PGresult **ret,
-			      struct err *err)
+static enum code run_prepared(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n,
+			      PGresult **ret, struct err *err)
 {
-	int64_t start_us = time_mono_us();
-	PGresult *r = PQexecPrepared(db->conn, name, (int)n, k->values, k->lengths, k->formats, 1);
+	PGresult *r = PQexecPrepared(db->conn, stmt->name, (int)n, k->values, k->lengths, k->formats, 1);
 
-	note_time(db, name, start_us);
-	return check_result(db, name, r, ret, err);
+	return check_result(db, stmt->name, r, ret, err);
 }
 
 static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params, PGresult **ret,
@@ -181,6 +181,7 @@ static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const 
 {
 	struct str name = str_of(stmt->name);
 	struct prepared *prepared = map_get(db->prepared, name), *before = prepared;
+	int64_t start_us = time_mono_us(); /* preparing waits for locks, too */
 	struct packed k = {0};
 
 	pack_params(&k, n, params);
@@ -190,7 +191,8 @@ static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const 
 	else if (!prepared && before)
 		map_remove(db->prepared, name);
 	if (!c)
-		c = run_prepared(db, stmt->name, &k, n, ret, err);
+		c = run_prepared(db, stmt, &k, n, ret, err);
+	note_time(db, stmt->name, stmt->sql, start_us);
 	buf_clear(&k.bytes);
 	free(k.memory);
 	return c;
@@ -229,17 +231,17 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
 	return OK;
 }
 
-enum code db_query_text(struct db *db, const char *sql, size_t n, const struct db_param *params, struct db_rows **ret,
-			struct err *err)
+enum code db_query_text(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+			struct db_rows **ret, struct err *err)
 {
 	int64_t start_us = time_mono_us();
 	struct packed k = {0};
 	PGresult *r;
 
 	pack_params(&k, n, params);
-	r = PQexecParams(db->conn, sql, (int)n, k.types, k.values, k.lengths, k.formats, 1);
-	note_time(db, sql, start_us);
-	enum code c = check_result(db, sql, r, &r, err);
+	r = PQexecParams(db->conn, stmt->sql, (int)n, k.types, k.values, k.lengths, k.formats, 1);
+	note_time(db, stmt->name, stmt->sql, start_us);
+	enum code c = check_result(db, stmt->name, r, &r, err);
 	if (!c)
 		rows_from(r, ret);
 	buf_clear(&k.bytes);
@@ -261,7 +263,10 @@ enum code db_commit(struct db *db, struct err *err)
 		db_rollback(db);
 		return err_set(err, INTERNAL, "database: COMMIT of a transaction in which a statement had failed");
 	}
-	return db_simple(db, "COMMIT", err);
+	int64_t start_us = time_mono_us();
+	enum code c = db_simple(db, "COMMIT", err);
+	note_time(db, "commit", "COMMIT", start_us);
+	return c;
 }
 
 void db_rollback(struct db *db)

@@ -193,6 +193,8 @@ static void counts_under_flytes_names(void **state)
 	assert_line(&b, "\nflyte:admin:admin:get_task:codes:NotFound 1\n");
 	assert_line(&b, "\nflyte:admin:admin:get_task:codes:InvalidArgument 1\n");
 	assert_line(&b, "\nflyte:admin:admin:list_task:errors 1\n");
+	assert_line(&b, "\ngrpc_server_handling_seconds_bucket{grpc_method=\"GetVersion\",grpc_service=\""
+			"flyteidl.service.AdminService\",grpc_type=\"unary\",le=\"10\"} 3\n");
 	world_free(w);
 }
 

@@ -225,7 +225,8 @@ static void test_text_statements(void **state)
 	for (int i = 0; i < 300; i++) {
 		auto_free(db_rows_free) struct db_rows *r = NULL;
 		auto_mem char *sql = x_printf("SELECT $1 + %d", i);
-		assert_int_equal(db_query_text(db, sql, 1, (struct db_param[]){db_i64(1)}, &r, &err), OK);
+		struct db_stmt stmt = {"text", sql};
+		assert_int_equal(db_query_text(db, &stmt, 1, (struct db_param[]){db_i64(1)}, &r, &err), OK);
 		assert_int_equal(db_get_i64(r, 0, 0), i + 1);
 	}
 	auto_free(db_rows_free) struct db_rows *r = NULL;
@@ -242,7 +243,7 @@ static void test_null_first(void **state)
 	struct err err;
 	static const struct db_stmt stmt = {"null_first", "INSERT INTO t (id, small) VALUES ($1, $2)"};
 	static const struct db_stmt small = {"small", "SELECT small FROM t WHERE id = $1"};
-	const char *text = "SELECT $1 + 1::integer";
+	static const struct db_stmt text = {"text", "SELECT $1 + 1::integer"};
 
 	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i64(300), db_null()), OK);
 	assert_int_equal(db_exec(db, &stmt, NULL, &err, db_i64(301), db_i64(77)), OK);
@@ -258,7 +259,7 @@ static void test_null_first(void **state)
 	for (int i = 0; i < 3; i++) {
 		auto_free(db_rows_free) struct db_rows *r = NULL;
 		struct db_param param = i == 1 ? db_i64(INT64_C(1) << 40) : db_null();
-		assert_int_equal(db_query_text(db, text, 1, &param, &r, &err), OK);
+		assert_int_equal(db_query_text(db, &text, 1, &param, &r, &err), OK);
 		assert_true(i == 1 ? db_get_i64(r, 0, 0) == (INT64_C(1) << 40) + 1 : db_is_null(r, 0, 0));
 	}
 }
@@ -272,12 +273,13 @@ static void test_prepared_too_early(void **state)
 	static const struct db_stmt create = {"create_late", "CREATE TABLE late (a integer)"};
 	static const struct db_stmt alter = {"alter_late", "ALTER TABLE late ALTER a TYPE bigint"};
 	static const struct db_stmt read = {"read_late", "SELECT * FROM late"};
+	static const struct db_stmt text = {"text", "SELECT a FROM late"};
 	auto_free(db_rows_free) struct db_rows *r = NULL;
 
-	assert_int_equal(db_query_text(db, "SELECT a FROM late", 0, NULL, &r, &err), INTERNAL);
+	assert_int_equal(db_query_text(db, &text, 0, NULL, &r, &err), INTERNAL);
 	assert_int_equal(db_query(db, &read, &r, &err), INTERNAL);
 	assert_int_equal(db_exec(db, &create, NULL, &err), OK);
-	assert_int_equal(db_query_text(db, "SELECT a FROM late", 0, NULL, &r, &err), OK);
+	assert_int_equal(db_query_text(db, &text, 0, NULL, &r, &err), OK);
 	db_rows_free(take(r));
 	assert_int_equal(db_query(db, &read, &r, &err), OK);
 	db_rows_free(take(r));

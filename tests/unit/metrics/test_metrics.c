@@ -75,6 +75,33 @@ static void test_summary(void **state)
 	assert_ptr_equal(metrics_summary(m, "wait_us", NULL, "Wait", 1), us);
 }
 
+static void test_histogram(void **state)
+{
+	(void)state;
+	auto_free(metrics_free) struct metrics *m = metrics_new();
+	struct metric *h = metrics_histogram(m, "took", "m=\"a\"", "Took");
+	static const int64_t took_us[] = {-5, 5000, 5001, 2000000, 60000000};
+	for (size_t i = 0; i < ARRAY_SIZE(took_us); i++)
+		metric_observe_us(h, took_us[i]);
+	check_print(m, "# HELP took Took\n"
+		       "# TYPE took histogram\n"
+		       "took_bucket{m=\"a\",le=\"0.005\"} 2\n"
+		       "took_bucket{m=\"a\",le=\"0.01\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"0.025\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"0.05\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"0.1\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"0.25\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"0.5\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"1\"} 3\n"
+		       "took_bucket{m=\"a\",le=\"2.5\"} 4\n"
+		       "took_bucket{m=\"a\",le=\"5\"} 4\n"
+		       "took_bucket{m=\"a\",le=\"10\"} 4\n"
+		       "took_bucket{m=\"a\",le=\"+Inf\"} 5\n"
+		       "took_sum{m=\"a\"} 62.010001\n"
+		       "took_count{m=\"a\"} 5\n");
+	assert_ptr_equal(metrics_histogram(m, "took", "m=\"a\"", "Took"), h);
+}
+
 static void test_same_series(void **state)
 {
 	(void)state;
@@ -132,7 +159,7 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_print), cmocka_unit_test(test_summary), cmocka_unit_test(test_same_series),
+		cmocka_unit_test(test_print), cmocka_unit_test(test_summary), cmocka_unit_test(test_histogram), cmocka_unit_test(test_same_series),
 		cmocka_unit_test(test_null),  cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
