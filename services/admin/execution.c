@@ -58,11 +58,14 @@ static const char *const PHASES[] = {"UNDEFINED", "QUEUED",  "RUNNING",   "SUCCE
 static const char *const STATES[] = {"EXECUTION_ACTIVE", "EXECUTION_ARCHIVED", NULL};
 
 static const struct list_column CREATED_AT_COLUMN = {"created_at", "e.created_at", .kind = COLUMN_TIME};
-static const struct list_column EXECUTION_COLUMNS[] = {
+const struct list_column execution_columns[] = {
 	{"id", "e.key", .kind = COLUMN_I64},
 	{"project", "e.project", .kind = COLUMN_TEXT},
 	{"domain", "e.domain", .kind = COLUMN_TEXT},
 	{"name", "e.name", .kind = COLUMN_TEXT},
+	{"execution_project", "e.project", .kind = COLUMN_TEXT},
+	{"execution_domain", "e.domain", .kind = COLUMN_TEXT},
+	{"execution_name", "e.name", .kind = COLUMN_TEXT},
 	{"phase", "e.phase", COLUMN_I64, .words = PHASES},
 	{"state", "e.state", COLUMN_I64, .words = STATES},
 	{"mode", "e.mode", .kind = COLUMN_I64},
@@ -106,7 +109,7 @@ static const struct list_column ADMIN_TAG_COLUMNS[] = {
 };
 #define WITH_TAG "SELECT FROM execution_tags et WHERE et.execution = e.key"
 static const struct list_entity ENTITIES[] = {
-	{"execution", "e", EXECUTION_COLUMNS, NULL},
+	{"execution", "e", execution_columns, NULL},
 	{"workflow", "w", WORKFLOW_COLUMNS, NULL},
 	{"launch_plan", "l", LAUNCH_PLAN_COLUMNS, NULL},
 	{"task", "t", TASK_COLUMNS, NULL},

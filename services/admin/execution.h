@@ -102,6 +102,23 @@ enum code execution_by_name(struct db *db, const struct db_stmt *stmt, const Cor
 			    struct db_rows **ret, struct err *err);
 void trim_error(CoreExecutionError *e);
 
+/* Columns that lists are filtered by, with the aliases e of executions and n of node_executions. */
+extern const struct list_column execution_columns[], node_execution_columns[];
+/* Those that name the execution whose key `table` has. */
+#define EXECUTION_OF(table, column) "(SELECT e." column " FROM executions e WHERE e.key = " table ".execution)"
+#define EXECUTION_PROJECT(table)                                                                                       \
+	{                                                                                                              \
+		"execution_project", EXECUTION_OF(table, "project"), .kind = COLUMN_TEXT                               \
+	}
+#define EXECUTION_DOMAIN(table)                                                                                        \
+	{                                                                                                              \
+		"execution_domain", EXECUTION_OF(table, "domain"), .kind = COLUMN_TEXT                                 \
+	}
+#define EXECUTION_NAME(table)                                                                                          \
+	{                                                                                                              \
+		"execution_name", EXECUTION_OF(table, "name"), .kind = COLUMN_TEXT                                     \
+	}
+
 /* ---- execution_data.c: inputs and outputs ---- */
 
 /* What a row says of inputs or outputs: inline, or where they are. */

@@ -22,7 +22,10 @@ static const struct db_stmt GET_DATA = {
 static const char *const PHASES[] = {"UNDEFINED", "QUEUED",  "RUNNING",   "SUCCEEDED",       "FAILING",   "FAILED",
 				     "ABORTED",   "SKIPPED", "TIMED_OUT", "DYNAMIC_RUNNING", "RECOVERED", NULL};
 
-static const struct list_column NODE_COLUMNS[] = {
+const struct list_column node_execution_columns[] = {
+	EXECUTION_PROJECT("n"),
+	EXECUTION_DOMAIN("n"),
+	EXECUTION_NAME("n"),
 	{"id", "n.id", .kind = COLUMN_I64},
 	{"node_id", "n.node_id", .kind = COLUMN_TEXT},
 	{"phase", "n.phase", COLUMN_I64, .words = PHASES},
@@ -38,7 +41,11 @@ static const struct list_column NODE_COLUMNS[] = {
 	{"error_code", "coalesce(n.error_code, '')", COLUMN_TEXT, .nullable = "n.error_code"},
 	{0},
 };
-static const struct list_entity ENTITIES[] = {{"node_execution", "ne", NODE_COLUMNS, NULL}, {0}};
+static const struct list_entity ENTITIES[] = {
+	{"node_execution", "ne", node_execution_columns, NULL},
+	{"execution", "e", execution_columns, "SELECT FROM executions e WHERE e.key = n.execution"},
+	{0},
+};
 
 enum code check_node_execution_id(const CoreNodeExecutionIdentifier *id, struct err *err)
 {

@@ -32,6 +32,9 @@ static const struct db_stmt GET_PHASE = {
 };
 
 static const struct list_column SIGNAL_COLUMNS[] = {
+	EXECUTION_PROJECT("s"),
+	EXECUTION_DOMAIN("s"),
+	EXECUTION_NAME("s"),
 	{"id", "s.id", .kind = COLUMN_I64},
 	{"signal_id", "s.signal_id", .kind = COLUMN_TEXT},
 	{"created_at", "s.created_at", .kind = COLUMN_TIME},

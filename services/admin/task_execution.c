@@ -28,6 +28,9 @@ static const char *const PHASES[] = {"UNDEFINED",        "QUEUED", "RUNNING",   
 				     "RETRYABLE_FAILED", NULL};
 
 static const struct list_column TASK_EXECUTION_COLUMNS[] = {
+	EXECUTION_PROJECT("t"),
+	EXECUTION_DOMAIN("t"),
+	EXECUTION_NAME("t"),
 	{"id", "t.id", .kind = COLUMN_I64},
 	{"retry_attempt", "t.retry_attempt", .kind = COLUMN_I64},
 	{"phase", "t.phase", COLUMN_I64, .words = PHASES},
@@ -48,14 +51,26 @@ static const struct list_column TASK_EXECUTION_COLUMNS[] = {
 	{0},
 };
 static const struct list_column TASK_COLUMNS[] = {
-	{"project", "t.task_project", .kind = COLUMN_TEXT},
-	{"domain", "t.task_domain", .kind = COLUMN_TEXT},
-	{"name", "t.task_name", .kind = COLUMN_TEXT},
-	{"version", "t.task_version", .kind = COLUMN_TEXT},
+	{"id", "k.id", .kind = COLUMN_I64},
+	{"project", "k.project", .kind = COLUMN_TEXT},
+	{"domain", "k.domain", .kind = COLUMN_TEXT},
+	{"name", "k.name", .kind = COLUMN_TEXT},
+	{"version", "k.version", .kind = COLUMN_TEXT},
+	{"type", "k.type", .kind = COLUMN_TEXT},
+	{"short_description", "k.short_description", .kind = COLUMN_TEXT},
+	{"created_at", "k.created_at", .kind = COLUMN_TIME},
 	{0},
 };
 static const struct list_entity ENTITIES[] = {
-	{"task_execution", "te", TASK_EXECUTION_COLUMNS, NULL}, {"task", "t", TASK_COLUMNS, NULL}, {0}};
+	{"task_execution", "te", TASK_EXECUTION_COLUMNS, NULL},
+	{"task", "t", TASK_COLUMNS,
+	 "SELECT FROM tasks k WHERE k.project = t.task_project AND k.domain = t.task_domain AND k.name = t.task_name AND "
+	 "k.version = t.task_version"},
+	{"execution", "e", execution_columns, "SELECT FROM executions e WHERE e.key = t.execution"},
+	{"node_execution", "ne", node_execution_columns,
+	 "SELECT FROM node_executions n WHERE n.execution = t.execution AND n.node_id = t.node_id"},
+	{0},
+};
 
 enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct arena *a, struct err *err)
 {

@@ -104,5 +104,6 @@ FACTS += [
     Fact("ListMatchableAttributes", {"resource_type": "EXECUTION_QUEUE"},
          given=[("UpdateWorkflowAttributes", update("Workflow", QUEUE))],
          gives={"configurations": lambda cs: any(c["attributes"]["execution_queue_attributes"]["tags"] == ["q"] for c in cs)}),
+    Fact("ListMatchableAttributes", {"resource_type": 77}, BAD, "invalid value for resource_type", only="grpc"),
     Fact("ListMatchableAttributes", {"resource_type": "QUALITY_OF_SERVICE_SPECIFICATION"}, gives={"configurations": []}),
 ]

@@ -27,6 +27,15 @@ FACTS = [
     Fact("CreateExecution", dict(execution(), project="resting"), BAD, "project [resting] is not active"),
     Fact("CreateExecution", dict(execution(), domain="nowhere"), BAD, "domain [nowhere] is unrecognized by system"),
     Fact("CreateExecution", execution("1st"), BAD, f"invalid name format: 1st, {NAME_RULE}"),
+    # Of letters, small ones are meant.
+    Fact("CreateExecution", execution("Upper-{u}"), gives={"id": {"name": "Upper-{u}"}}),
+    Fact("CreateExecution", execution(labels={"values": {"a": "b"}}), then=[
+        ("ListExecutions", dict(SCOPE, filters="eq(execution_tag.key,a)+eq(execution_tag.value,b)+eq(name,{u})"), {"executions": [{"id": OWN}]}),
+        ("GetExecution", {"id": OWN}, {"spec": {"labels": {"values": {"a": "b"}},
+                                                "metadata": {"system_metadata": {"namespace": "facts-development"}}}})]),
+    Fact("CreateExecution", execution(notifications={"notifications": [
+        {"phases": ["FAILED"], "email": {"recipients_email": ["a@example.org"]}}]}), then=[
+            ("GetExecution", {"id": OWN}, {"closure": {"notifications": [{"email": {"recipients_email": ["a@example.org"]}}]}})]),
     Fact("CreateExecution", execution("a_b"), BAD, f"invalid name format: a_b, {NAME_RULE}"),
     Fact("CreateExecution", execution("n" * 64), BAD, f"size of name exceeded length 63 : {'n' * 64}"),
     Fact("CreateExecution", without(execution(), "spec"), BAD, "missing spec"),
@@ -107,6 +116,8 @@ FACTS = [
     Fact("ListExecutions", dict(SCOPE, filters="eq(workflow.name,w.base)+eq(name,x-done)"), gives=found("x-done")),
     Fact("ListExecutions", dict(SCOPE, filters="eq(workflow.name,nobody)"), gives={"executions": []}),
     Fact("ListExecutions", dict(SCOPE, filters="eq(admin_tag.name,blue)"), gives=found("x-base")),
+    Fact("ListExecutions", dict(SCOPE, filters="eq(execution_name,x-done)+eq(execution_project,facts)"), gives=found("x-done")),
+    Fact("ListExecutions", dict(SCOPE, filters="eq(execution.phase,FAILED)+eq(execution.duration,1)"), gives=found("x-failed")),
     Fact("ListExecutions", {"id": {"project": PROJECT, "domain": DOMAIN, "name": "x-done"}, "limit": 5}, gives={"executions": [
         {"id": {"name": "x-done"}, "spec": lambda s: not s.get("inputs")}]}),
 
@@ -125,6 +136,11 @@ FACTS = [
          gives={"node_executions": [{"id": node_id("n0")}, {"id": node_id("n1")}]}),
     Fact("ListNodeExecutions", {"workflow_execution_id": execution_id(), "limit": 9, "filters": "eq(phase,QUEUED)"},
          gives={"node_executions": [{"id": node_id("n1")}]}),
+    Fact("ListNodeExecutions", {"workflow_execution_id": execution_id(), "limit": 9, "filters":
+                                "eq(execution.phase,RUNNING)+eq(execution_name,x-base)+eq(phase,RUNNING)"},
+         gives={"node_executions": [{"id": node_id("n0")}]}),
+    Fact("ListNodeExecutions", {"workflow_execution_id": execution_id(), "limit": 9, "filters": "eq(execution.phase,FAILED)"},
+         gives={"node_executions": []}),
     Fact("ListNodeExecutions", {"workflow_execution_id": execution_id("nobody"), "limit": 9}, gives={"node_executions": []}),
     Fact("ListNodeExecutionsForTask", {"task_execution_id": task_execution_id(), "limit": 9},
          gives={"node_executions": [{"id": node_id("below")}]}),
@@ -138,6 +154,10 @@ FACTS = [
             "deck": ""}}),
     Fact("ListTaskExecutions", {"node_execution_id": node_id(), "limit": 9}, gives={"task_executions": [
         {"id": {"retry_attempt": 0, "task_id": {"name": "t.base"}}}], "token": ""}),
+    *[Fact("ListTaskExecutions", {"node_execution_id": node_id(), "limit": 9, "filters": filters},
+           gives={"task_executions": [{}] * found})
+      for filters, found in (("eq(task.type,echo)", 1), ("eq(task.type,other)", 0), ("eq(execution.phase,RUNNING)", 1),
+                             ("eq(node_execution.phase,RUNNING)+eq(execution_name,x-base)", 1), ("eq(node_execution.phase,QUEUED)", 0))],
     Fact("ListTaskExecutions", {"node_execution_id": node_id("nobody"), "limit": 9}, gives={"task_executions": []}),
     Fact("ListTaskExecutions", {"node_execution_id": node_id(), "limit": 9, "filters": "eq(retry_attempt,1)"},
          gives={"task_executions": []}),

@@ -39,6 +39,10 @@ FACTS += [
     Fact("UpdateNamedEntity", update(metadata={"description": "back"}),
          given=[("CreateTask", task()), ("UpdateNamedEntity", update())], then=[
              ("GetNamedEntity", {"resource_type": "TASK", "id": OWN}, {"metadata": {"description": "back"}})]),
+    # What is not said stays, but for the state.
+    Fact("UpdateNamedEntity", update(metadata={"state": "NAMED_ENTITY_ACTIVE"}),
+         given=[("CreateTask", task()), ("UpdateNamedEntity", update())], then=[
+             ("GetNamedEntity", {"resource_type": "TASK", "id": OWN}, {"metadata": {"description": "d", "state": "NAMED_ENTITY_ACTIVE"}})]),
     Fact("ListNamedEntities", {"resource_type": "TASK", "domain": DOMAIN, "limit": 5}, BAD, "missing project"),
     Fact("ListNamedEntities", {"resource_type": "TASK", "project": PROJECT, "limit": 5}, BAD, "missing domain"),
     Fact("ListNamedEntities", {"project": PROJECT, "domain": DOMAIN, "limit": 5}, BAD, "invalid value for resource_type"),

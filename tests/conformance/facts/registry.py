@@ -146,6 +146,8 @@ FACTS += [
                ("GetLaunchPlan", {"id": plan_id("{u}", "v2")}, {"closure": {"state": "ACTIVE"}}),
                # The list of active ones stays as it was.
                ("UpdateLaunchPlan", {"id": plan_id("{u}", "v2"), "state": "INACTIVE"}, {})]),
+    Fact("UpdateLaunchPlan", {"id": plan_id("l.base"), "state": 7}, BAD, (
+        "Unrecognized launch plan state 7 for update for launch plan [",)),
     Fact("ListLaunchPlanIds", {"project": PROJECT, "domain": DOMAIN, "limit": 1000},
          gives={"entities": lambda es: {"l.active", "l.base", "l.many"} <= {e["name"] for e in es}, "token": ""}),
 ]
