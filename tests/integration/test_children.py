@@ -1,8 +1,10 @@
 """Executions that come from others: children of a node and whom their end is told to, depth, relaunches."""
 import grpc
 import pytest
-from flyteidl.admin import execution_pb2
+from flyteidl.admin import event_pb2 as admin_event, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution, identifier_pb2
+from flyteidl.event import event_pb2
+from google.protobuf import timestamp_pb2
 
 from stack import wait_for
 from test_executions import create, create_plan, execution_id, get, get_data, integer, literals, text, finish
@@ -51,6 +53,19 @@ def test_parent_hears_of_success(quiet_stack, bus, plan, parent):  # noqa: F811
     wait_for(lambda: commands(quiet_stack, parent, 6))
     (said,) = commands(quiet_stack, parent, 6)
     assert said == {2: child.id.SerializeToString(), 3: Phase.SUCCEEDED, 4: outputs.SerializeToString()}
+
+
+def test_parent_hears_of_an_end_by_api(quiet_stack, bus, plan, parent):  # noqa: F811
+    """And propeller is told to let go of the child."""
+    child = Child(quiet_stack, bus, plan, parent)
+    outputs = literals(x=integer(5))
+    event = event_pb2.WorkflowExecutionEvent(execution_id=child.id, phase=Phase.SUCCEEDED, output_data=outputs,
+                                             occurred_at=timestamp_pb2.Timestamp(seconds=1_700_000_000))
+    quiet_stack.admin.CreateWorkflowEvent(admin_event.WorkflowExecutionEventRequest(event=event))
+    (said,) = commands(quiet_stack, parent, 6)
+    assert said == {2: child.id.SerializeToString(), 3: Phase.SUCCEEDED, 4: outputs.SerializeToString()}
+    rows = quiet_stack.sql("SELECT payload FROM admin.outbox WHERE key = %s", -child.key)
+    assert len(rows) == 1 and b"reported by API" in bytes(rows[0][0])
 
 
 def test_parent_hears_of_failure(quiet_stack, bus, plan, parent):  # noqa: F811

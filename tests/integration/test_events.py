@@ -1,5 +1,6 @@
 """Events by API: another engine reports an execution while propeller is away, is refused what does not follow, and is not spoilt by
 propeller when it comes back."""
+import concurrent.futures
 import time
 
 import grpc
@@ -205,6 +206,26 @@ def test_hostile_events(alone):
     assert refused(say_task, admin, x, task, Task.RUNNING, attempt=(1 << 32) - 1)[0] == "INVALID_ARGUMENT"
     task.resource_type = identifier_pb2.WORKFLOW
     assert refused(say_task, admin, x, task, Task.RUNNING)[0] == "INVALID_ARGUMENT"
+
+
+def test_the_same_event_from_many_at_once(alone):
+    admin = alone.admin
+    x = create(admin, create_plan(admin), unique("many"))
+    task = create_task(admin)
+    say_node(admin, x, Node.RUNNING)
+
+    def answer(call):
+        try:
+            call()
+        except grpc.RpcError as e:
+            return e.code().name
+        return "OK"
+
+    calls = [lambda: say(admin, x, Phase.RUNNING)] * 16 + [lambda: say_task(admin, x, task, Task.RUNNING)] * 16
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(answer, calls))
+    for said in (answers[:16], answers[16:]):
+        assert sorted(said) == ["ALREADY_EXISTS"] * 15 + ["OK"]
 
 
 def test_details_by_rest(alone):
