@@ -2,6 +2,8 @@
  * them down in the reverse order. */
 #include "admin.h"
 
+#include <pthread.h>
+
 #include "base/base.h"
 #include "data_proxy.h"
 #include "execution.h"
@@ -208,14 +210,31 @@ static enum code open_all(struct admin *admin, struct err *err)
 
 /* ---- the service ---- */
 
+struct http_stop {
+	struct http_server *http;
+	int64_t grace_us;
+};
+
+static void *stop_http(void *arg)
+{
+	struct http_stop *stop = arg;
+
+	http_server_stop(stop->http, stop->grace_us);
+	return NULL;
+}
+
+/* Both at once: while the one waits for what is under way, the other must not go on taking work. */
 static void stop_serving(struct admin *admin, int64_t grace_us)
 {
-	int64_t end_us = time_mono_us() + grace_us;
+	struct http_stop stop = {take(admin->http), grace_us};
+	pthread_t thread;
+	bool started = pthread_create(&thread, NULL, stop_http, &stop) == 0;
 
-	if (admin->rpc)
-		rpc_server_set_serving(admin->rpc, false);
 	rpc_server_stop(take(admin->rpc), grace_us);
-	http_server_stop(take(admin->http), MAX(0, end_us - time_mono_us()));
+	if (started)
+		pthread_join(thread, NULL);
+	else
+		stop_http(&stop);
 }
 
 static void admin_close(void *state)

@@ -159,8 +159,8 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_print), cmocka_unit_test(test_summary), cmocka_unit_test(test_histogram), cmocka_unit_test(test_same_series),
-		cmocka_unit_test(test_null),  cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_print),       cmocka_unit_test(test_summary), cmocka_unit_test(test_histogram),
+		cmocka_unit_test(test_same_series), cmocka_unit_test(test_null),    cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
