@@ -31,13 +31,15 @@ struct admin_config {
 	int64_t data_proxy_connections;
 	int64_t slow_query_us;
 
-	struct config_strings metadata_prefix; /* "metadata", "admin" */
-	int64_t max_parallelism;               /* 25 */
-	int64_t max_nesting;                   /* of executions launched by executions; 0: none */
-	int64_t max_workflow_nodes;            /* 0: none */
-	int64_t inline_bytes;                  /* inputs up to this size travel inline in commands */
-	int64_t max_data_bytes;                /* data above this is answered by URL; 0: always inline */
-	struct config_strings domains;         /* "development", "staging", "production" */
+	struct config_strings metadata_prefix;             /* "metadata", "admin" */
+	int64_t max_parallelism;                           /* 25 */
+	int64_t max_nesting;                               /* of executions launched by executions; 0: none */
+	int64_t max_workflow_nodes;                        /* 0: none */
+	int64_t max_label_entries, max_annotation_entries; /* of an execution; 0: none */
+	const char *workflow_size_limit;                   /* a quantity; "": none */
+	int64_t inline_bytes;                              /* inputs up to this size travel inline in commands */
+	int64_t max_data_bytes;                            /* data above this is answered by URL; 0: always inline */
+	struct config_strings domains;                     /* "development", "staging", "production" */
 	struct config_strings seed_projects;
 
 	int64_t signed_url_minutes; /* how long signed URLs of execution data last */

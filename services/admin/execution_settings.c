@@ -1,6 +1,7 @@
 #include "attributes.h"
 #include "execution.h"
 #include "pb/pb.h"
+#include "registration_limits.h"
 #include "store/store.h"
 
 /* A map of texts under another message's name: key and value are the same. */
@@ -179,6 +180,8 @@ enum code execution_settings(struct request *rq, struct db *db, const AdminExecu
 	merge_specs(&config, spec, plan);
 	if (project->has_attributes)
 		c = merge_attributes(rq, db, scope, &config, err);
+	if (!c)
+		c = limits_check_execution(admin_of(rq)->config, &config, err);
 	if (!c && project->has_attributes)
 		c = add_overrides(rq, db, scope, start, err);
 	if (c)

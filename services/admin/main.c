@@ -15,6 +15,7 @@
 #include "flyteidl/service/signal.h"
 #include "gateway/gateway.h"
 #include "materialise.h"
+#include "registration_limits.h"
 #include "retention.h"
 #include "rpc/rpc.h"
 #include "task_resources.h"
@@ -271,6 +272,8 @@ static enum code admin_open(struct service_context *ctx, void **ret, struct err 
 	admin->metrics = ctx->metrics;
 	admin->execution_cache = execution_cache_new();
 	enum code c = task_resources_check_config(admin->config, err);
+	if (!c)
+		c = limits_check_config(admin->config, err);
 	if (!c)
 		c = open_all(admin, err);
 	if (c) {

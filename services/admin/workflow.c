@@ -10,6 +10,7 @@
 #include "flyte/identifier.h"
 #include "named_entity.h"
 #include "pb/pb.h"
+#include "registration_limits.h"
 #include "resource.h"
 #include "validation.h"
 
@@ -156,18 +157,6 @@ static enum code compile(struct request *rq, struct db *db, const AdminWorkflowS
 	return INVALID_ARGUMENT;
 }
 
-static enum code check_size(struct request *rq, const CoreCompiledWorkflowClosure *closure, struct err *err)
-{
-	int64_t limit = admin_of(rq)->config->max_workflow_nodes;
-	const CoreWorkflowTemplate *w = closure->primary->template_;
-	int64_t n = (int64_t)w->n_nodes - 2; /* start and end */
-
-	if (!limit || n <= limit)
-		return OK;
-	return err_set(err, INVALID_ARGUMENT, "number of nodes in workflow [%s] exceeds limit (%lld > %lld)",
-		       identifier_text(w->id, rq->arena), (long long)n, (long long)limit);
-}
-
 /* ---- registering ---- */
 
 struct compiled {
@@ -271,7 +260,7 @@ enum code create_workflow(struct request *rq, struct db *db, const AdminWorkflow
 	in->spec->template_->id = in->id;
 	c = compile(rq, db, in->spec, &w.closure, err);
 	if (!c)
-		c = check_size(rq, w.closure, err);
+		c = limits_check_workflow(admin_of(rq)->config, w.closure, rq->arena, err);
 	if (c)
 		return c;
 	pb_digest(w.closure, w.digest);
