@@ -10,6 +10,8 @@
  * Source: flytepropeller pkg/compiler (v1.16.8): the checks, their codes and texts. Where we differ:
  *   - two nodes of one id are refused (Flyte forgets the second), as are upstream ids that name no node, and
  *     sub-workflows that contain themselves (Flyte's recursion does not end);
+ *   - nodes in branches whose ids, "<branch>-<node>", another node has, and timeouts that are no durations are refused
+ *     (Flyte registers them, and then can't build the executions: ValueCollision, SyntaxError);
  *   - a sub-workflow is compiled once, however many others use it (Flyte compiles it anew for each that does, and
  *     prefixes the ids of its branches' nodes once more each time);
  *   - an array node that says `is_original_sub_node_interface` maps over a task or launch plan which knows nothing of

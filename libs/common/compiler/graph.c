@@ -117,6 +117,22 @@ static int by_id(const void *x, const void *y, void *arg)
 	return strcmp(c->nodes.at[*(const uint32_t *)x]->node->id, c->nodes.at[*(const uint32_t *)y]->node->id);
 }
 
+/* Nodes of branches are called after their branch: who would share a name with another could not be told from it. */
+static void check_ids(const struct compilation *c, const uint32_t *order)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < c->nodes.n; i++) {
+		const struct compile_node *n = c->nodes.at[order[i]];
+		if (n->apart)
+			continue;
+		if (last && strcmp(last, n->node->id) == 0)
+			compile_error(&c->program->errors, "ValueCollision", last,
+				      "Id is expected to be unique. %s already exists.", last);
+		last = n->node->id;
+	}
+}
+
 static void rank_nodes(const struct compilation *c, struct ranks *r)
 {
 	size_t n = c->nodes.n;
@@ -128,6 +144,7 @@ static void rank_nodes(const struct compilation *c, struct ranks *r)
 	for (uint32_t i = 0; i < n; i++)
 		order[i] = i;
 	qsort_r(order, n, sizeof *order, by_id, (void *)c);
+	check_ids(c, order);
 	for (size_t i = 0; i < n; i++) {
 		const struct compile_node *node = c->nodes.at[order[i]];
 		if (i && strcmp(r->name[r->n - 1], node->node->id) == 0)

@@ -211,6 +211,8 @@ static const struct interface *array_interface(struct compilation *c, struct com
 
 	/* flytekit wraps a mapped task in one that takes lists; anything else is mapped over as it is. */
 	struct compile_node *inner = add_inner_node(c, array->node ? array->node : pb_new(c->arena, CORE_NODE_DESC));
+	inner->apart = true;
+	check_timeout(c, inner->node);
 	const struct interface *i = known_interface(c, inner);
 	if (!i || !array->is_original_sub_node_interface || !array->is_original_sub_node_interface->value)
 		return i;
@@ -245,4 +247,24 @@ const struct interface *known_interface(struct compilation *c, struct compile_no
 		n->interface = node_interface(c, n);
 	}
 	return n->interface;
+}
+
+/* ---- timeouts ---- */
+
+/* What Go's time.Duration holds. */
+static bool is_duration(const PbDuration *d)
+{
+	enum { NANOS = 1000000000 };
+	static const int64_t MAX_SECONDS = 9223372036;
+
+	if (d->seconds < -MAX_SECONDS || d->seconds > MAX_SECONDS || d->nanos <= -NANOS || d->nanos >= NANOS)
+		return false;
+	return !((d->seconds < 0 && d->nanos > 0) || (d->seconds > 0 && d->nanos < 0));
+}
+
+void check_timeout(struct compilation *c, const CoreNode *n)
+{
+	if (n->metadata && n->metadata->timeout && !is_duration(n->metadata->timeout))
+		compile_error(&c->program->errors, "SyntaxError", n->id,
+			      "Failed to parse element [node:metadata:timeout].");
 }

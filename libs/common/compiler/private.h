@@ -67,6 +67,7 @@ struct compile_node {
 	size_t n_cases;
 	uint32_t at; /* place in compilation.nodes */
 	bool inner;  /* in a branch or an array, or the failure node: not part of the graph itself */
+	bool apart;  /* its id is not among the graph's: an array's node, and the failure node, told of before */
 	bool tried;  /* its interface was looked for */
 	bool bad_aliases;
 };
@@ -106,6 +107,7 @@ bool check_node(struct compilation *c, struct compile_node *n);
 /* node.c: the interface of a node by its kind; NULL after an error. */
 const struct interface *node_interface(struct compilation *c, struct compile_node *n);
 const struct interface *known_interface(struct compilation *c, struct compile_node *n);
+void check_timeout(struct compilation *c, const CoreNode *n);
 
 /* branch.c */
 const struct interface *branch_interface(struct compilation *c, struct compile_node *n);

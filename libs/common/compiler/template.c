@@ -86,6 +86,7 @@ bool check_node(struct compilation *c, struct compile_node *x)
 		compile_error(errors, "ValueRequired", "<node>", "Value required [Id].");
 	if (known_interface(c, x))
 		check_aliases(c, x);
+	check_timeout(c, n);
 	if (n->n_upstream_node_ids)
 		qsort(n->upstream_node_ids, n->n_upstream_node_ids, sizeof(char *), by_text);
 	if (n->target_case == CORE_NODE_TARGET_BRANCH_NODE)
@@ -159,6 +160,7 @@ static void add_failure_node(struct compilation *c, CoreNode *n)
 		compile_error(&c->program->errors, "DuplicateId", n->id,
 			      "Trying to insert two nodes with the same id.");
 	struct compile_node *x = add_inner_node(c, n);
+	x->apart = true;
 	check_node(c, x);
 	check_bindings(c, x, &c->upstream);
 }
