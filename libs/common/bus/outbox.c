@@ -16,7 +16,7 @@ enum {
 	TURN = 512,
 	SWEEP_ROWS = 512,
 	CONFIRMED_AT_ONCE = 1024,
-	CONFIRMED_WAIT_US = 250000,
+	CONFIRMED_WAITS = 20, /* of them in the time after which others look for rows */
 };
 
 static const struct db_stmt ADD = {
@@ -232,10 +232,15 @@ static void delete_confirmed(struct outbox *o, struct db *db)
 }
 
 /* Most confirmed rows are soon forgotten by their key: to delete them right away would contend for their locks. */
+static int64_t confirmed_wait_us(const struct outbox *o)
+{
+	return o->sweep_us / CONFIRMED_WAITS;
+}
+
 static bool confirmed_due(const struct outbox *o)
 {
 	return o->confirmed.n >= CONFIRMED_AT_ONCE ||
-	       (o->confirmed.n && time_mono_us() - o->confirmed_us >= CONFIRMED_WAIT_US);
+	       (o->confirmed.n && time_mono_us() - o->confirmed_us >= confirmed_wait_us(o));
 }
 
 static struct db_param flight_ids(struct outbox *o, struct arena *a)
@@ -380,7 +385,7 @@ static int64_t wait_us(const struct outbox *o)
 
 	if (o->more && half_empty(o))
 		return 0;
-	return o->confirmed.n ? MIN(turn_us, CONFIRMED_WAIT_US) : turn_us;
+	return o->confirmed.n ? MIN(turn_us, confirmed_wait_us(o)) : turn_us;
 }
 
 static void *outbox_thread(void *arg)
