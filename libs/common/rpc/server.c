@@ -19,7 +19,8 @@ enum {
 	PERMITTED_PING_MS = 1000,
 	KEEPALIVE_MS = 60000, /* finds peers that are gone */
 	KEEPALIVE_TIMEOUT_MS = 20000,
-	HANDSHAKE_MS = 10000,
+	HANDSHAKE_MS = 60000, /* when thousands connect at once, the last wait for their turn; gRPC then cuts off even
+			       * who has calls under way */
 };
 #define DEFAULT_QUOTA           (INT64_C(512) << 20)
 #define DEFAULT_RECEIVE_TIMEOUT (120 * USEC_PER_SEC)
