@@ -131,8 +131,10 @@ static bool parse_duration(struct str s, int64_t *ret)
 
 	if (!str_to_double(s, &seconds))
 		return duration_parse(s, ret);
+	if (!(seconds > -9e12 && seconds < 9e12))
+		return false;
 	*ret = (int64_t)(seconds * 1e6);
-	return seconds > -9e12 && seconds < 9e12;
+	return true;
 }
 
 static bool parse_number(const struct list_column *c, struct str s, int64_t *ret)

@@ -95,7 +95,7 @@ void list_where_sql(struct list *l, const char *sql)
 /* ---- pages ---- */
 
 /* A token of ours: '.' and base64 of "<id> <sort value>". */
-static const char *make_token(struct list *l, struct str value, int64_t id)
+const char *list_token(struct list *l, struct str value, int64_t id)
 {
 	auto_buf struct buf plain = {0}, token = {0};
 
@@ -192,24 +192,32 @@ static void add_order(struct list *l, uint32_t limit, uint64_t offset)
 	list_param(l, db_i64((int64_t)MIN(offset, (uint64_t)INT64_MAX)));
 }
 
-enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *token, struct db_rows **ret,
-		   const char **ret_token, struct err *err)
+enum code list_page(struct list *l, uint32_t *limit, const char *token, struct err *err)
 {
 	uint64_t offset = 0;
 
-	if (!limit)
+	if (!*limit)
 		return err_set(err, INVALID_ARGUMENT, "invalid value for limit");
 	if (l->bad_sort)
 		return err_set(err, INVALID_ARGUMENT, "%s", l->bad_sort);
 	if (*token && !str_to_u64(str_of(token), &offset) && !add_page_start(l, token))
 		return err_set(err, INVALID_ARGUMENT, "invalid pagination token %s for %s", token, l->what);
-	limit = MIN(limit, (uint32_t)MAX_PAGE);
-	add_order(l, limit, offset);
+	*limit = MIN(*limit, (uint32_t)MAX_PAGE);
+	add_order(l, *limit, offset);
+	return OK;
+}
+
+enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *token, struct db_rows **ret,
+		   const char **ret_token, struct err *err)
+{
+	enum code c = list_page(l, &limit, token, err);
+	if (c)
+		return c;
 	struct db_stmt stmt = {l->stmt ? l->stmt : l->what, buf_text(&l->sql)};
-	enum code c = db_query_text(db, &stmt, l->n_params, l->params, ret, err);
+	c = db_query_text(db, &stmt, l->n_params, l->params, ret, err);
 	if (c)
 		return c;
 	size_t n = db_rows_count(*ret);
-	*ret_token = n < limit || !n ? "" : make_token(l, db_get_str(*ret, n - 1, 0), db_get_i64(*ret, n - 1, 1));
+	*ret_token = n < limit || !n ? "" : list_token(l, db_get_str(*ret, n - 1, 0), db_get_i64(*ret, n - 1, 1));
 	return OK;
 }

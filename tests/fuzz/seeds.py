@@ -35,7 +35,7 @@ LETTERS = {name: chr(ord("A") + i) for i, name in enumerate([
     "admin.TaskExecutionEventRequest", "admin.ProjectAttributesUpdateRequest", "admin.ResourceListRequest",
     "admin.Execution", "admin.NodeExecutionList", "admin.TaskExecutionClosure", "admin.Project"])}
 LETTERS["google.protobuf.Struct"] = chr(ord("A") + 23)
-MOST_BYTES = 1200
+MOST_BYTES = 1600
 
 
 class Seeds:
@@ -115,6 +115,7 @@ def closure_of(workflow, tasks):
             task.CopyFrom(tasks[name].template)
             task.container.Clear()
             task.container.image = "i"
+            task.container.command.append("c")
     return closure
 
 
@@ -128,9 +129,9 @@ def dynamic_of(closure):
 
 
 def flows(seeds):
-    for name in sorted(f.stem for f in FLOWS.glob("*.py")):
-        specs = specs_of(name)
-        tasks = {s.template.id.name: s for s in specs if isinstance(s, task_pb2.TaskSpec)}
+    modules = [specs_of(name) for name in sorted(f.stem for f in FLOWS.glob("*.py"))]
+    tasks = {s.template.id.name: s for specs in modules for s in specs if isinstance(s, task_pb2.TaskSpec)}
+    for specs in modules:
         for spec in specs:
             if isinstance(spec, task_pb2.TaskSpec):
                 seeds.message(task_pb2.TaskCreateRequest(id=spec.template.id, spec=spec))
@@ -223,11 +224,57 @@ def requests(seeds):
     seeds.message(task_execution_pb2.TaskExecutionClosure(output_uri="s3://o", event_version=2))
 
 
+# ---- texts ----
+
+FILTERS = ["eq(name,x)", "contains(workflow.name,v)+gte(created_at,2026-01-01T00:00:00Z)", "value_in(phase,RUNNING;QUEUED)",
+           "lt(duration,1h2m3.5s)+ne(state,0)", "not_like(admin_tag.name,a%)+value_not_in(name, b;c)",
+           "lte(updated_at,2026-11-21 08:00:00)", "gt(duration,100)"]
+TOKENS = ["", "20", ".MTcgeA", ".MTcgMSAxNzYzNzEyMDAwMDAwMDAw"]
+SORTS = ["", "name", "created_at", "phase", "updated_at"]
+REQUESTS = [
+    "GET /api/v1/projects?limit=3&token=a+b%2Bc&filters=eq(x,y)&sort_by.key=k&sortBy.direction=ASCENDING\n\n",
+    "GET /api/v1/tasks/p/d/n%20m%C3%A9+/v?id.name=q&id.org=o\nAccept: application/octet-stream\n\n",
+    "GET /api/v1/named_entities/TASK/p/d?limit=1\nX-Fail: 1\n\n",
+    "GET /api/v1/task_executions/p/d/n/nid/tp/td/tn/tv/3\nGrpc-Timeout: 3S\n\n",
+    "GET /api/v1/data/executions/p/d/n\nX-Fail: 1\nAccept: application/octet-stream\n\n",
+    "GET /api/v1/matchable_attributes?resource_type=EXECUTION_QUEUE\n\n",
+    "GET /api/v1/signals/p/d/n?limit=2\n\n",
+    "POST /api/v1/projects\nContent-Type: application/json\n\n{\"project\":{\"id\":\"x\",\"labels\":{\"values\":{\"a_b\":\"c\"}}}}",
+    "POST /api/v1/projects\n\n{\"project\":{\"id\":\"x\",\"unknown\":1}}",
+    "PUT /api/v1/projects/a\nContent-Type: application/json\n\n{\"id\":\"b\",\"name\":\"n\"}",
+    "DELETE /api/v1/executions/p/d/n?cause=w\n\n",
+    "POST /api/v1/executions/p/d/n\nContent-Type: application/x-www-form-urlencoded\nX-HTTP-Method-Override: DELETE\n\ncause=x",
+    "POST /api/v1/tasks/p/d?token=u\nContent-Type: application/x-www-form-urlencoded\n\nlimit=2",
+    "POST /api/v1/dataproxy/artifact_urn\nContent-Type: application/json\n\n{\"project\":\"p\",\"expires_in\":\"3.5s\"}",
+]
+
+
+def texts(seeds):
+    for i, filters in enumerate(FILTERS):
+        for j, (token, sort) in enumerate(zip(TOKENS, SORTS)):
+            seeds.add("filters", f"{(i + j) % 4}{sort}\n{token}\n{filters}")
+    for request in REQUESTS:
+        seeds.add("rest", request)
+    seeds.add("rest", b"POST /api/v1/projects\nContent-Type: application/octet-stream\n\n\x0a\x03\x0a\x01x")
+
+
+def attributes(seeds):
+    packed = msgpack.packb({"a": [1, {"b": "x", "c": 1.5}], "n": None, "t": True, "big": 2 ** 63, "d": b"y"})
+    for path in ("a", "a\n0", "a\n1\nb", "n", "t", "big", "d", "a\n7"):
+        seeds.add("attribute", f"{len(path.splitlines())}{path}\nmsgpack\n".encode() + packed)
+    values = literals()
+    for path in ("0", "k", "k\n1", "a", "c\nd", "b\n0"):
+        for v in values.values():
+            seeds.add("attribute", f"{len(path.splitlines())}{path}\n".encode() + v.SerializeToString())
+
+
 def main():
     sys.path.insert(0, str(FLOWS))
     seeds = Seeds(sys.argv[1])
     flows(seeds)
     requests(seeds)
+    texts(seeds)
+    attributes(seeds)
 
 
 if __name__ == "__main__":
