@@ -26,9 +26,9 @@ ALL_LDFLAGS  = -pthread -Wl,--as-needed $(MODE_LDFLAGS.$(MODE)) $(LDFLAGS)
 include mk/proto.mk
 include mk/build.mk
 include mk/deps.mk
+include mk/fuzz.mk
 include mk/test.mk
 include mk/sim.mk
-include mk/fuzz.mk
 include mk/lint.mk
 include mk/local.mk
 include mk/bench.mk
