@@ -238,13 +238,19 @@ static enum code add_after(struct list *l, const struct filter *filter, struct e
 	return code;
 }
 
+/* What equals a text is not NULL; to say so all the same halves the planner's estimate of what is left. */
+static bool never_null(const struct filter *filter)
+{
+	return filter->column->kind == COLUMN_TEXT && strcmp(filter->function->sql, "=") == 0 && filter->value.len;
+}
+
 static enum code add_filter(struct list *l, const struct filter *filter, struct err *err)
 {
 	const struct list_column *c = filter->column;
 	const struct function *f = filter->function;
 
 	list_and(l);
-	if (c->nullable)
+	if (c->nullable && !never_null(filter))
 		buf_printf(&l->sql, "%s IS NOT NULL AND ", c->nullable);
 	enum code code = add_after(l, filter, err);
 	if (code)
