@@ -30,6 +30,7 @@ struct admin_config {
 	int64_t max_message_bytes;
 	int64_t data_proxy_connections;
 	int64_t slow_query_us;
+	const char *replica_host, *replica_dsn; /* "" for none */
 
 	struct config_strings metadata_prefix;             /* "metadata", "admin" */
 	int64_t max_parallelism;                           /* 25 */
@@ -56,6 +57,7 @@ struct admin {
 	const struct admin_config *config;
 	struct metrics *metrics;
 	struct db_pool *db;      /* for API handlers */
+	struct db_pool *replica; /* where lists are read; NULL for none */
 	struct db_pool *data_db; /* the data proxy's and the materialiser's own */
 	struct store *store;
 	struct bus *bus;

@@ -6,7 +6,8 @@
 #include "base/base.h"
 #include "flyte/shard.h"
 
-static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t connections, const char *metrics_prefix)
+static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t connections, const char *metrics_prefix,
+				 struct db_pool *replica)
 {
 	struct db_pool_options options = {
 		.dsn = dsn,
@@ -17,8 +18,31 @@ static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t c
 		.metrics_prefix = metrics_prefix,
 		.timed = admin_database_series,
 		.timed_prefix = "flyte:admin:admin:database",
+		.replica = replica,
 	};
 	return db_pool_new(&options);
+}
+
+/* A replica differs from the primary by its host, or has a DSN of its own. */
+static enum code open_replica(struct admin *admin, struct err *err)
+{
+	const struct admin_config *config = admin->config;
+	struct database_config database = config->database;
+	auto_buf struct buf dsn = {0};
+
+	if (!*config->replica_host && !*config->replica_dsn)
+		return OK;
+	if (!*config->replica_dsn && *database.dsn)
+		return err_set(err, INVALID_ARGUMENT,
+			       "database.postgres.readReplicaHost does not go with database.dsn: set "
+			       "database.readReplicaDsn");
+	database.host = config->replica_host;
+	database.dsn = config->replica_dsn;
+	enum code c = database_dsn(&database, &dsn, err);
+	if (!c)
+		admin->replica =
+			open_pool(admin, buf_text(&dsn), database.max_connections, "flyte:admin:replica_db", NULL);
+	return c;
 }
 
 enum code admin_open_pools(struct admin *admin, struct err *err)
@@ -27,12 +51,15 @@ enum code admin_open_pools(struct admin *admin, struct err *err)
 	auto_buf struct buf dsn = {0};
 	enum code c = database_dsn(&config->database, &dsn, err);
 
+	if (!c)
+		c = open_replica(admin, err);
 	if (c)
 		return c;
-	admin->db = open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db");
+	admin->db =
+		open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db", admin->replica);
 	/* Each lane of events keeps a connection for itself. */
 	admin->data_db =
-		open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db");
+		open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db", NULL);
 	return OK;
 }
 
@@ -95,6 +122,7 @@ static enum code migrate_step(struct admin *admin, int argc, char **argv, struct
 			c = STEPS[i].fn(admin, argc - 2, argv + 2, err);
 		db_pool_free(admin->data_db);
 		db_pool_free(admin->db);
+		db_pool_free(admin->replica);
 	}
 	return c;
 }

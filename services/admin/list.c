@@ -214,7 +214,7 @@ enum code list_run(struct list *l, struct db *db, uint32_t limit, const char *to
 	if (c)
 		return c;
 	struct db_stmt stmt = {l->stmt ? l->stmt : l->what, buf_text(&l->sql)};
-	c = db_query_text(db, &stmt, l->n_params, l->params, ret, err);
+	c = db_query_replica(db, &stmt, l->n_params, l->params, ret, err);
 	if (c)
 		return c;
 	size_t n = db_rows_count(*ret);

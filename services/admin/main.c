@@ -255,6 +255,7 @@ static void admin_close(void *state)
 	store_free(admin->store);
 	db_pool_free(admin->data_db);
 	db_pool_free(admin->db);
+	db_pool_free(admin->replica);
 	free(admin->metadata_root);
 	free(admin);
 }

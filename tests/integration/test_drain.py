@@ -33,6 +33,8 @@ class Admin:
             self.process = subprocess.Popen([os.path.join(BIN, "alula-admin"), "serve"], env={**os.environ, **settings},
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         wait_for(lambda: self.said("ready") or self.process.poll() is not None, what="admin ready")
+        if self.process.poll() is not None:
+            return
         self.grpc = f"127.0.0.1:{self.said('serving')['grpc_port']}"
         self.http = f"http://127.0.0.1:{self.said('serving')['http_port']}"
         self.profiler = f"http://127.0.0.1:{self.said('ready')['profiler_port']}"

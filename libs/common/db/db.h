@@ -40,6 +40,7 @@ struct db_pool_options {
 	 * for none. */
 	const struct db_timed *timed;
 	const char *timed_prefix;
+	struct db_pool *replica; /* where db_query_replica reads; borrowed, outlives this pool. NULL for none */
 };
 
 /* Does not connect yet. Strings are copied. */
@@ -99,6 +100,11 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
  */
 enum code db_query_text(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
 			struct db_rows **ret, struct err *err);
+
+/* The same, by a connection to the pool's replica: for what may be a little old. Without a replica, or when it fails,
+ * by `db`. */
+enum code db_query_replica(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
+			   struct db_rows **ret, struct err *err);
 
 /* Rows stay valid until freed. Columns by position; a NULL reads as 0, false, "" or 0 bytes. */
 size_t db_rows_count(const struct db_rows *r);

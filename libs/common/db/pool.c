@@ -25,6 +25,7 @@ struct db_pool *db_pool_new(const struct db_pool_options *o)
 	p->max = o->max_connections > 0 ? o->max_connections : 16;
 	p->take_timeout_us = o->take_timeout_us ? o->take_timeout_us : 30 * USEC_PER_SEC;
 	p->slow_us = o->slow_query_us;
+	p->replica = o->replica;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);

@@ -43,6 +43,7 @@ struct db {
 
 struct db_pool {
 	char *dsn, *schema;
+	struct db_pool *replica; /* NULL for none */
 	int max;
 	int64_t take_timeout_us, slow_us;
 	pthread_mutex_t lock;
