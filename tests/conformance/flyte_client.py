@@ -7,10 +7,12 @@ import time
 import urllib.request
 import uuid
 
+import fsspec
 from flytekit import ContainerTask
 from flytekit.configuration import Config, ImageConfig, PlatformConfig, SerializationSettings
 from flytekit.models.core.execution import NodeExecutionPhase, WorkflowExecutionPhase
 from flytekit.remote import FlyteRemote
+from flytekit.remote.remote_fs import get_flyte_fs
 
 FLOWS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flows")
 PROJECT, DOMAIN = "flytesnacks", "development"
@@ -40,6 +42,10 @@ class Client:
         self.stack = stack
         self.remote = FlyteRemote(config, default_project=PROJECT, default_domain=DOMAIN)
         self.registered = {}
+
+    def take_file_system(self):
+        """flytekit has one flyte:// file system, that of the FlyteRemote made last: its stack may be gone by now."""
+        fsspec.register_implementation("flyte", get_flyte_fs(self.remote), clobber=True)
 
     def register(self, module, name, version=None):
         """Fast registration of an entity of flows/, once."""

@@ -35,6 +35,7 @@ NEWEST, OLDEST = Sort("created_at", Sort.Direction.DESCENDING), Sort("created_at
 
 @pytest.fixture(scope="module")
 def remote(client):
+    client.take_file_system()
     return client.remote
 
 

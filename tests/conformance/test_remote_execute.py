@@ -15,6 +15,7 @@ from suite import register_all, settings_of
 
 @pytest.fixture(scope="module")
 def remote(client):
+    client.take_file_system()
     return client.remote
 
 
