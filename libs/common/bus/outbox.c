@@ -16,7 +16,8 @@ enum {
 	TURN = 512,
 	SWEEP_ROWS = 512,
 	CONFIRMED_AT_ONCE = 1024,
-	CONFIRMED_WAITS = 20, /* of them in the time after which others look for rows */
+	CONFIRMED_WAIT_US = 250000,
+	CONFIRMED_WAITS = 20, /* of them at least in the time after which others look for rows */
 };
 
 static const struct db_stmt ADD = {
@@ -234,7 +235,7 @@ static void delete_confirmed(struct outbox *o, struct db *db)
 /* Most confirmed rows are soon forgotten by their key: to delete them right away would contend for their locks. */
 static int64_t confirmed_wait_us(const struct outbox *o)
 {
-	return o->sweep_us / CONFIRMED_WAITS;
+	return MIN(o->sweep_us / CONFIRMED_WAITS, CONFIRMED_WAIT_US);
 }
 
 static bool confirmed_due(const struct outbox *o)
