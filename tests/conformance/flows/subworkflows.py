@@ -161,6 +161,10 @@ def around_imperative(n: int) -> Tuple[int, List[int]]:
 # Failures.
 
 never_works = leaves.shell("subworkflows.never_works", "exit 4")
+endless = note("endless", 600)
+fails_beside_it = leaves.shell("subworkflows.fails_beside_it",
+                               "until [ -s {{.inputs.directory}}/order ]; do sleep 0.05; done; exit 4",
+                               inputs=kwtypes(directory=str))
 
 
 @workflow
@@ -192,9 +196,9 @@ def patient(directory: str) -> int:
 
 @workflow
 def impatient(directory: str):
-    a, b = first(directory=directory), second(directory=directory)
+    a, b = endless(directory=directory), second(directory=directory)
     a >> b
-    never_works()
+    fails_beside_it(directory=directory)
 
 
 # Null and default values.
