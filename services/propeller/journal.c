@@ -3,7 +3,7 @@
 #include "alula/journal.h"
 #include "flyte/shard.h"
 #include "pb/pb.h"
-#include "wire.h"
+#include "pb/wire.h"
 
 /* The fence: no row of ours, no write. FOR KEY SHARE lets heartbeats pass and holds off whoever would fence us. */
 #define FENCE "WITH fence AS MATERIALIZED (SELECT 1 FROM propellers WHERE name = $1 AND epoch = $2 FOR KEY SHARE) "

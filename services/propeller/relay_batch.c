@@ -3,7 +3,7 @@
 #include "alula/bus.h"
 #include "base/base.h"
 #include "flyte/shard.h"
-#include "wire.h"
+#include "pb/wire.h"
 
 enum {
 	IN_FLIGHT = 256,
