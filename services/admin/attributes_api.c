@@ -15,9 +15,9 @@ static const struct db_stmt LIST = {
 
 static const char *type_name(struct request *rq, AdminMatchableResource type)
 {
-	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(ADMIN_MATCHABLE_RESOURCE_DESC, (int)type);
+	const char *name = pb_enum_name(ADMIN_MATCHABLE_RESOURCE_DESC, (int)type);
 
-	return v ? v->name : arena_printf(rq->arena, "%d", (int)type);
+	return name ? name : arena_printf(rq->arena, "%d", (int)type);
 }
 
 static enum code not_set(struct request *rq, AdminMatchableResource type, const struct attributes_scope *s,
@@ -238,7 +238,7 @@ static enum code list_matchable_attributes(struct request *rq, const AdminListMa
 	auto_free(db_give) struct db *db = NULL;
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 
-	if (!protobuf_c_enum_descriptor_get_value(ADMIN_MATCHABLE_RESOURCE_DESC, (int)in->resource_type))
+	if (!pb_enum_name(ADMIN_MATCHABLE_RESOURCE_DESC, (int)in->resource_type))
 		return err_set(err, INVALID_ARGUMENT, "invalid value for resource_type");
 	enum code c = db_take(admin_of(rq)->db, &db, err);
 	if (!c)

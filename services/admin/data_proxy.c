@@ -71,8 +71,22 @@ static enum code check_upload(struct request *rq, const ServiceCreateUploadLocat
 	return c ? c : check_project_domain(rq, db, in->project, in->domain, err);
 }
 
+/* How flyteadmin says it, with the duration and its limit. */
+struct expiry_texts {
+	const char *negative, *too_long;
+};
+static const struct expiry_texts UPLOAD_TEXTS = {
+	"expiresIn [%s] should not be less than 0",
+	"expiresIn [%s] cannot exceed max allowed expiration [%s]",
+};
+static const struct expiry_texts DOWNLOAD_TEXTS = {
+	"expiresIn is invalid. Error: input duration [%s] should not less than 0",
+	"expiresIn is invalid. Error: input duration [%s] cannot exceed max allowed expiration [%s]",
+};
+
 /* How long a URL lasts: as asked for, or `max_us`. */
-static enum code check_expiry(const PbDuration *asked, int64_t max_us, int64_t *ret, struct err *err)
+static enum code check_expiry(const PbDuration *asked, int64_t max_us, const struct expiry_texts *texts, int64_t *ret,
+			      struct err *err)
 {
 	auto_buf struct buf text = {0}, max = {0};
 	int64_t us = asked ? pb_duration_us(asked) : max_us;
@@ -80,10 +94,9 @@ static enum code check_expiry(const PbDuration *asked, int64_t max_us, int64_t *
 	duration_add(&text, us);
 	duration_add(&max, max_us);
 	if (us < 0)
-		return err_set(err, INVALID_ARGUMENT, "expiresIn [%s] should not be less than 0", buf_text(&text));
+		return err_set(err, INVALID_ARGUMENT, texts->negative, buf_text(&text));
 	if (us > max_us)
-		return err_set(err, INVALID_ARGUMENT, "expiresIn [%s] cannot exceed max allowed expiration [%s]",
-			       buf_text(&text), buf_text(&max));
+		return err_set(err, INVALID_ARGUMENT, texts->too_long, buf_text(&text), buf_text(&max));
 	*ret = us;
 	return OK;
 }
@@ -153,7 +166,8 @@ static enum code admin_create_upload_location(struct request *rq, const ServiceC
 	enum code c = check_upload(rq, in, err);
 
 	if (!c)
-		c = check_expiry(in->expires_in, admin_of(rq)->config->upload_max_expires_us, &lasts_us, err);
+		c = check_expiry(in->expires_in, admin_of(rq)->config->upload_max_expires_us, &UPLOAD_TEXTS, &lasts_us,
+				 err);
 	if (c)
 		return c;
 	const char *uri = upload_uri(rq, in);
@@ -171,23 +185,7 @@ API_THUNK(admin_create_upload_location)
 
 static enum code check_download(struct request *rq, const PbDuration *asked, int64_t *ret, struct err *err)
 {
-	int64_t max_us = admin_of(rq)->config->download_max_expires_us;
-	auto_buf struct buf text = {0}, max = {0};
-	int64_t us = asked ? pb_duration_us(asked) : max_us;
-
-	duration_add(&text, us);
-	duration_add(&max, max_us);
-	if (us < 0)
-		return err_set(err, INVALID_ARGUMENT,
-			       "expiresIn is invalid. Error: input duration [%s] should not less than 0",
-			       buf_text(&text));
-	if (us > max_us)
-		return err_set(err, INVALID_ARGUMENT,
-			       "expiresIn is invalid. Error: input duration [%s] cannot exceed max allowed expiration "
-			       "[%s]",
-			       buf_text(&text), buf_text(&max));
-	*ret = us;
-	return OK;
+	return check_expiry(asked, admin_of(rq)->config->download_max_expires_us, &DOWNLOAD_TEXTS, ret, err);
 }
 
 static enum code admin_create_download_location(struct request *rq, const ServiceCreateDownloadLocationRequest *in,
@@ -248,12 +246,11 @@ static enum code deck_link(struct request *rq, CoreNodeExecutionIdentifier *id, 
 static enum code check_link(struct request *rq, const ServiceCreateDownloadLinkRequest *in, int64_t *ret_lasts_us,
 			    struct err *err)
 {
-	const ProtobufCEnumValue *type =
-		protobuf_c_enum_descriptor_get_value(SERVICE_ARTIFACT_TYPE_DESC, (int)in->artifact_type);
+	const char *type = pb_enum_name(SERVICE_ARTIFACT_TYPE_DESC, (int)in->artifact_type);
 	enum code c = check_download(rq, in->expires_in, ret_lasts_us, err);
 
 	if (!c && in->artifact_type != SERVICE_ARTIFACT_TYPE_ARTIFACT_TYPE_DECK)
-		c = err_set(err, INVALID_ARGUMENT, "invalid artifact type [%s]", type ? type->name : "unknown");
+		c = err_set(err, INVALID_ARGUMENT, "invalid artifact type [%s]", type ? type : "unknown");
 	if (!c && in->source_case != SERVICE_CREATE_DOWNLOAD_LINK_REQUEST_SOURCE_NODE_EXECUTION_ID)
 		c = err_set(err, INVALID_ARGUMENT, "source is required. Provided nil");
 	return c;

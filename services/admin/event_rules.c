@@ -8,12 +8,10 @@
 
 /* ---- whole? ---- */
 
-/* RFC 3339's years, 1 to 9999. */
 static enum code check_time(const PbTimestamp *t, const char *field, struct err *err)
 {
-	const int64_t first = -62135596800, last = 253402300799;
-
-	if (!t || (t->seconds >= first && t->seconds <= last && t->nanos >= 0 && t->nanos < 1000000000))
+	if (!t || (t->seconds >= TIME_FIRST_SECOND && t->seconds <= TIME_LAST_SECOND && t->nanos >= 0 &&
+		   t->nanos < 1000000000))
 		return OK;
 	return err_set(err, INVALID_ARGUMENT, "%s is out of range: seconds:%lld nanos:%d", field, (long long)t->seconds,
 		       t->nanos);
@@ -29,7 +27,7 @@ static enum code check_times(const PbTimestamp *occurred_at, const PbTimestamp *
 
 static enum code check_phase(const ProtobufCEnumDescriptor *phases, int phase, struct err *err)
 {
-	if (protobuf_c_enum_descriptor_get_value(phases, phase))
+	if (pb_enum_name(phases, phase))
 		return OK;
 	return err_set(err, INVALID_ARGUMENT, "invalid value for phase: %d is none of %s", phase, phases->name);
 }
@@ -100,9 +98,9 @@ enum code task_event_check(struct request *rq, const EventTaskExecutionEvent *e,
 
 static const char *phase_name(const ProtobufCEnumDescriptor *phases, int phase)
 {
-	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(phases, phase);
+	const char *name = pb_enum_name(phases, phase);
 
-	return v ? v->name : "UNDEFINED";
+	return name ? name : "UNDEFINED";
 }
 
 #define WORKFLOW_PHASE(phase) phase_name(CORE_WORKFLOW_EXECUTION_PHASE_DESC, (int)(phase))

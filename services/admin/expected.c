@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "base/time.h"
 #include "flyte/cron.h"
 #include "flyte/types.h"
 #include "launch_plan.h"
@@ -11,7 +12,6 @@
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 enum { MAX_NANOS = 999999999 };
-static const int64_t FIRST_SECOND = -62135596800, LAST_SECOND = 253402300799; /* years 1 to 9999 */
 
 static const PbTimestamp *datetime_of(const CoreLiteral *l)
 {
@@ -27,10 +27,10 @@ static enum code check_datetime(const CoreLiteral *l, struct err *err)
 
 	if (!t)
 		return OK;
-	if (t->seconds < FIRST_SECOND)
+	if (t->seconds < TIME_FIRST_SECOND)
 		return err_set(err, INVALID_ARGUMENT, "timestamp (seconds:%lld) before 0001-01-01",
 			       (long long)t->seconds);
-	if (t->seconds > LAST_SECOND)
+	if (t->seconds > TIME_LAST_SECOND)
 		return err_set(err, INVALID_ARGUMENT, "timestamp (seconds:%lld) after 9999-12-31",
 			       (long long)t->seconds);
 	if (t->nanos < 0 || t->nanos > MAX_NANOS)

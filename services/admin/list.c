@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/ids.h"
+#include "base/time.h"
 #include "filters_private.h"
 
 void list_clear(struct list *l)
@@ -117,10 +118,6 @@ static bool read_token(struct list *l, const char *token, struct str *ret_value,
 	return rest.ptr && str_to_i64(id, ret_id) && utf8_valid(rest.ptr, rest.len);
 }
 
-/* Protobuf's timestamps: the years 1 to 9999. */
-#define FIRST_YEAR_US INT64_C(-62135596800000000)
-#define LAST_YEAR_US  INT64_C(253402300799999999)
-
 /* What the sort value was as a text becomes what it is compared as; it must be ours, so nothing can fail in SQL. */
 static bool sort_param(const struct list_column *c, struct str value, struct db_param *ret)
 {
@@ -132,7 +129,8 @@ static bool sort_param(const struct list_column *c, struct str value, struct db_
 	}
 	if (!str_to_i64(value, &number))
 		return false;
-	if (c->kind == COLUMN_TIME && (number < FIRST_YEAR_US || number > LAST_YEAR_US))
+	if (c->kind == COLUMN_TIME &&
+	    (number < TIME_FIRST_SECOND * USEC_PER_SEC || number >= (TIME_LAST_SECOND + 1) * USEC_PER_SEC))
 		return false;
 	*ret = c->kind == COLUMN_TIME ? db_time(number) : db_i64(number);
 	return true;

@@ -9,6 +9,10 @@
 #define USEC_PER_SEC  INT64_C(1000000)
 #define USEC_PER_MSEC INT64_C(1000)
 
+/* The years 1 to 9999, which are RFC 3339's and protobuf's timestamps'. */
+#define TIME_FIRST_SECOND INT64_C(-62135596800)
+#define TIME_LAST_SECOND  INT64_C(253402300799)
+
 int64_t time_now_us(void);  /* wall clock */
 int64_t time_mono_us(void); /* monotonic clock: only for differences */
 

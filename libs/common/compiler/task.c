@@ -7,6 +7,7 @@
 #include "flyte/pod.h"
 #include "flyte/resources.h"
 #include "flyteidl/core/tasks.h"
+#include "pb/pb.h"
 
 static enum code missing(const char *field, struct err *err)
 {
@@ -17,9 +18,9 @@ static enum code missing(const char *field, struct err *err)
 
 static const char *resource_name(const CoreResourcesResourceEntry *e)
 {
-	const ProtobufCEnumValue *name =
-		protobuf_c_enum_descriptor_get_value(CORE_RESOURCES_RESOURCE_NAME_DESC, (int)e->name);
-	return name ? name->name : "resource";
+	const char *name = pb_enum_name(CORE_RESOURCES_RESOURCE_NAME_DESC, (int)e->name);
+
+	return name ? name : "resource";
 }
 
 static enum code check_quantities(CoreResourcesResourceEntry *const *entries, size_t n, struct err *err)

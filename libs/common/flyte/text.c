@@ -8,10 +8,10 @@ static void add_message(const ProtobufCMessage *m, struct buf *b);
 
 static void add_enum(const ProtobufCEnumDescriptor *desc, int value, struct buf *b)
 {
-	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(desc, value);
+	const char *name = pb_enum_name(desc, value);
 
-	if (v)
-		buf_adds(b, v->name);
+	if (name)
+		buf_adds(b, name);
 	else
 		buf_printf(b, "%d", value);
 }

@@ -4,8 +4,6 @@
 #include "json/private.h"
 
 /* Protobuf's ranges: 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, and 10,000 years. */
-#define MIN_SECONDS  INT64_C(-62135596800)
-#define MAX_SECONDS  INT64_C(253402300799)
 #define MAX_DURATION INT64_C(315576000000)
 enum { NANOS = 1000000000 };
 
@@ -27,7 +25,7 @@ bool timestamp_write(struct buf *b, int64_t seconds, int32_t nanos)
 	time_t t = seconds;
 	struct tm tm;
 
-	if (seconds < MIN_SECONDS || seconds > MAX_SECONDS || nanos < 0 || nanos >= NANOS)
+	if (seconds < TIME_FIRST_SECOND || seconds > TIME_LAST_SECOND || nanos < 0 || nanos >= NANOS)
 		return false;
 	gmtime_r(&t, &tm);
 	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
@@ -129,7 +127,7 @@ bool timestamp_read(struct str s, int64_t *ret_seconds, int32_t *ret_nanos)
 			.tm_min = (int)minute,
 			.tm_sec = (int)second};
 	int64_t seconds = timegm(&tm) - offset;
-	if (tm.tm_mday != day || tm.tm_mon + 1 != month || seconds < MIN_SECONDS || seconds > MAX_SECONDS)
+	if (tm.tm_mday != day || tm.tm_mon + 1 != month || seconds < TIME_FIRST_SECOND || seconds > TIME_LAST_SECOND)
 		return false; /* 30 February and the like: timegm would move them */
 	*ret_seconds = seconds;
 	*ret_nanos = nanos;

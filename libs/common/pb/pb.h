@@ -89,6 +89,14 @@ void *pb_grow(struct arena *a, void *array, size_t n, size_t size);
  * oneof's case or has-flag set (and a message of another case forgotten: NULL). For code that works by descriptors. */
 void *pb_slot(struct arena *a, ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
+/* As the .proto file calls it; NULL for a number that it has no name for. */
+static inline const char *pb_enum_name(const ProtobufCEnumDescriptor *desc, int value)
+{
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(desc, value);
+
+	return v ? v->name : NULL;
+}
+
 /* google.protobuf.Timestamp and Duration. */
 #include "google/protobuf/duration.h"
 #include "google/protobuf/timestamp.h"

@@ -84,6 +84,21 @@ static const char *call_text(struct job *j, const char *what, const char *method
 			    method, j->connector->id, j->connector->endpoint, j->err.text);
 }
 
+/* Requests name their task's type twice, as Flyte's do for older connectors. */
+static AdminTaskCategory category_of(const struct job *j)
+{
+	AdminTaskCategory category = ADMIN_TASK_CATEGORY_INIT;
+
+	category.name = (char *)j->type;
+	category.version = j->version;
+	return category;
+}
+
+static ProtobufCBinaryData meta_of(const struct job *j)
+{
+	return (ProtobufCBinaryData){j->meta.len, (uint8_t *)j->meta.ptr};
+}
+
 /* ---- DeleteTask ---- */
 
 static void deleted(void *arg)
@@ -107,16 +122,14 @@ static void deleted(void *arg)
 void job_delete_now(struct job *j)
 {
 	AdminDeleteTaskRequest rq = ADMIN_DELETE_TASK_REQUEST_INIT;
-	AdminTaskCategory category = ADMIN_TASK_CATEGORY_INIT;
+	AdminTaskCategory category = category_of(j);
 	const void *in[] = {&rq};
 
 	if (too_busy(j))
 		return;
-	category.name = (char *)j->type;
-	category.version = j->version;
-	rq.task_type = (char *)j->type;
+	rq.task_type = category.name;
 	rq.task_category = &category;
-	rq.resource_meta = (ProtobufCBinaryData){j->meta.len, (uint8_t *)j->meta.ptr};
+	rq.resource_meta = meta_of(j);
 	job_call(j, j->x->delete, in, 1, deleted);
 }
 
@@ -157,17 +170,15 @@ static void got(void *arg)
 void job_get(struct job *j)
 {
 	AdminGetTaskRequest rq = ADMIN_GET_TASK_REQUEST_INIT;
-	AdminTaskCategory category = ADMIN_TASK_CATEGORY_INIT;
+	AdminTaskCategory category = category_of(j);
 	const void *in[] = {&rq};
 
 	if (too_busy(j))
 		return;
-	category.name = (char *)j->type;
-	category.version = j->version;
-	rq.task_type = (char *)j->type;
+	rq.task_type = category.name;
 	rq.task_category = &category;
 	rq.output_prefix = (char *)j->output_prefix;
-	rq.resource_meta = (ProtobufCBinaryData){j->meta.len, (uint8_t *)j->meta.ptr};
+	rq.resource_meta = meta_of(j);
 	job_call(j, j->x->get, in, 1, got);
 }
 
@@ -254,11 +265,10 @@ static void executed(void *arg)
 		job_take_resource(j, r);
 		return;
 	}
-	const ProtobufCEnumValue *phase =
-		protobuf_c_enum_descriptor_get_value(CORE_TASK_EXECUTION_PHASE_DESC, (int)r->phase);
+	const char *phase = pb_enum_name(CORE_TASK_EXECUTION_PHASE_DESC, (int)r->phase);
 	char text[300];
 	snprintf(text, sizeof text, "ExecuteTaskSync of connector %s at %s: phase %s is no end", j->connector->id,
-		 j->connector->endpoint, phase ? phase->name : "of another kind");
+		 j->connector->endpoint, phase ? phase : "of another kind");
 	job_fail(j, "SystemError", text, false, true);
 }
 
