@@ -285,33 +285,6 @@ static enum code admin_get_execution_data(struct request *rq, const AdminWorkflo
 }
 API_THUNK(admin_get_execution_data)
 
-/* Does an expression name the column, alone or as an execution's? */
-static bool filters_name(const char *filters, const char *column)
-{
-	size_t len = strlen(column);
-
-	for (const char *p = filters; (p = strstr(p, column)); p += len) {
-		bool starts = p > filters && (p[-1] == '(' || p[-1] == '.');
-		if (starts && p[len] == ',')
-			return true;
-	}
-	return false;
-}
-
-/* Is one of a few executions asked for by name? */
-static bool filters_execution_name(const char *filters)
-{
-	static const char *const HEADS[] = {"eq(name,", "eq(execution.name,", "value_in(name,",
-					    "value_in(execution.name,"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(HEADS); i++) {
-		const char *at = strstr(filters, HEADS[i]);
-		if (at && (at == filters || at[-1] == '+'))
-			return true;
-	}
-	return false;
-}
-
 static enum code run_list(struct request *rq, struct db *db, const AdminResourceListRequest *in, struct list *l,
 			  AdminExecutionList *ret, struct err *err)
 {
@@ -337,8 +310,8 @@ static enum code run_list(struct request *rq, struct db *db, const AdminResource
  * others as well: few rows may be left to sort. */
 static void add_scope(struct list *l, const AdminResourceListRequest *in)
 {
-	bool named = *in->id->name || filters_execution_name(in->filters);
-	bool by_name = in->sort_by && strcmp(in->sort_by->key, "name") == 0;
+	bool named = *in->id->name || list_filters(l, in->filters, "e.name", true);
+	bool by_name = l->sort && strcmp(l->sort->sql, "e.name") == 0;
 
 	if (!named)
 		list_where_scope(l, "e", in->id->project, in->id->domain);
@@ -363,7 +336,7 @@ static enum code admin_list_executions(struct request *rq, const AdminResourceLi
 	list_then_by(&l, &CREATED_AT_COLUMN);
 	list_select(&l, COLUMNS, "executions e", "e.key", in->sort_by);
 	add_scope(&l, in);
-	if (!filters_name(in->filters, "state"))
+	if (!list_filters(&l, in->filters, "e.state", false))
 		list_where_sql(&l, "e.state = 0");
 	c = list_filter(&l, in->filters, err);
 	if (!c)

@@ -291,6 +291,21 @@ static enum code add_filters_of(struct list *l, const char *filters, const struc
 	return c;
 }
 
+bool list_filters(const struct list *l, const char *filters, const char *sql, bool equal)
+{
+	struct str rest = str_of(filters);
+
+	while (rest.ptr) {
+		struct filter filter = {0};
+		if (read_filter(l, str_cut(&rest, '+'), &filter, NULL) != OK || filter.entity->exists)
+			continue;
+		bool picks = strcmp(filter.function->sql, "=") == 0 || strcmp(filter.function->sql, "IN") == 0;
+		if (strcmp(filter.column->sql, sql) == 0 && (picks || !equal))
+			return true;
+	}
+	return false;
+}
+
 enum code list_filter(struct list *l, const char *filters, struct err *err)
 {
 	enum code c = OK;

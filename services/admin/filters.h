@@ -70,6 +70,9 @@ void list_where(struct list *l, const char *sql, struct db_param value);
 void list_where_sql(struct list *l, const char *sql);
 /* The request's filters; NULL or "" for none. Errors: INVALID_ARGUMENT in flyteadmin's words. */
 enum code list_filter(struct list *l, const char *filters, struct err *err);
+/* Do they compare the listed row's column of this `sql`? With `equal`: to one or a few values that it is to have. What
+ * cannot be read compares nothing. */
+bool list_filters(const struct list *l, const char *filters, const char *sql, bool equal);
 /* The page, then run. Column 0 of the rows is the sort value, 1 the id, then `columns`.
  * *ret_token: for the next page, "" when this one is not full; in the arena.
  * Errors: INVALID_ARGUMENT for a limit of 0, a bad sort key or a bad token. */
