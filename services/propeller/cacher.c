@@ -95,6 +95,22 @@ void cache_job_result(struct job *j, enum code code, const struct err *err, void
 	cache_job_post(j, then);
 }
 
+static void on_collected(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	struct job *j = arg;
+
+	j->data = code ? STR("") : (struct str){arena_dup(j->arena, literals.ptr, literals.len), literals.len};
+	cache_job_result(j, code, err, j->then);
+}
+
+void cache_job_collect(struct job *j, const struct value_ref *values, size_t n, void (*then)(struct job *j))
+{
+	const struct propeller *p = j->c->p;
+
+	j->then = then;
+	values_collect(p->store, values, n, (size_t)p->config->max_output_bytes, on_collected, j);
+}
+
 /* ---- calls ---- */
 
 static bool is_down(const struct cacher *c)
@@ -296,14 +312,6 @@ static void with_inputs(struct job *j)
 		with_key(j);
 }
 
-static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
-{
-	struct job *j = arg;
-
-	j->data = code ? STR("") : (struct str){arena_dup(j->arena, literals.ptr, literals.len), literals.len};
-	cache_job_result(j, code, err, with_inputs);
-}
-
 static void release(struct job *j)
 {
 	struct job *other = map_remove(j->c->jobs, str_of(j->place));
@@ -329,8 +337,7 @@ static void begin(struct job *j)
 			old->abandoned = true;
 	}
 	if (c->catalog)
-		values_collect(c->p->store, j->inputs, j->n_inputs, (size_t)c->p->config->max_output_bytes, on_inputs,
-			       j);
+		cache_job_collect(j, j->inputs, j->n_inputs, with_inputs);
 	else
 		with_key(j);
 }

@@ -77,6 +77,8 @@ void cache_job_free(struct job *j);
 void cache_job_call(struct job *j, enum catalog_call call, const void *item, void (*then)(struct job *j));
 /* Keep what a call gave, and go on. From any thread. */
 void cache_job_result(struct job *j, enum code code, const struct err *err, void (*then)(struct job *j));
+/* Put these values together; `then` finds them packed in `data`, or why not in code and err. */
+void cache_job_collect(struct job *j, const struct value_ref *values, size_t n, void (*then)(struct job *j));
 /* Feed an input about its node. */
 void cache_job_feed(struct job *j, AlulaInput *in);
 /* It goes on with lookup_due at its time. */

@@ -108,19 +108,10 @@ static void with_outputs(struct job *j)
 		cache_job_call(j, CATALOG_PUT, item_of(j, outputs), put_done);
 }
 
-static void on_outputs(void *arg, enum code code, struct str literals, const struct err *err)
-{
-	struct job *j = arg;
-
-	j->data = code ? STR("") : (struct str){arena_dup(j->arena, literals.ptr, literals.len), literals.len};
-	cache_job_result(j, code, err, with_outputs);
-}
-
 void put_begin(struct job *j)
 {
 	if (!j->c->catalog)
 		answer(j, CORE_CATALOG_CACHE_STATUS_CACHE_DISABLED, NULL);
 	else
-		values_collect(j->c->p->store, j->outputs, j->n_outputs, (size_t)j->c->p->config->max_output_bytes,
-			       on_outputs, j);
+		cache_job_collect(j, j->outputs, j->n_outputs, with_outputs);
 }

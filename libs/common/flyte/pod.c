@@ -131,21 +131,27 @@ static CoreContainer *convert(const PbStruct *s, struct arena *a)
 
 /* ---- the task ---- */
 
-const char *pod_primary_name(const CoreTaskTemplate *task)
+static CoreTaskTemplateConfigEntry *primary_entry(const CoreTaskTemplate *task)
 {
 	for (size_t i = 0; i < task->n_config; i++)
 		if (strcmp(task->config[i]->key, PRIMARY) == 0)
-			return task->config[i]->value;
+			return task->config[i];
+	return NULL;
+}
+
+const char *pod_primary_name(const CoreTaskTemplate *task)
+{
+	const CoreTaskTemplateConfigEntry *e = primary_entry(task);
+
+	if (e)
+		return e->value;
 	return *task->k8s_pod->primary_container_name ? task->k8s_pod->primary_container_name : NULL;
 }
 
 void pod_set_primary_name(CoreTaskTemplate *task, const char *name, struct arena *a)
 {
-	CoreTaskTemplateConfigEntry *e = NULL;
+	CoreTaskTemplateConfigEntry *e = primary_entry(task);
 
-	for (size_t i = 0; i < task->n_config && !e; i++)
-		if (strcmp(task->config[i]->key, PRIMARY) == 0)
-			e = task->config[i];
 	if (!e) {
 		e = pb_new(a, CORE_TASK_TEMPLATE_CONFIG_ENTRY_DESC);
 		e->key = PRIMARY;

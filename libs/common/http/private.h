@@ -128,10 +128,10 @@ void http_upload_discard(struct http_upload *u);
 /* Remove what a crash has left in `dir` longer than `age_us` ago. */
 void http_upload_sweep(const char *dir, int64_t age_us);
 
-/* response.c: MHD's form of x->rs, which is used up. Opens files: for workers (or small answers). */
 /* cors.c; `cors` may be NULL. */
 /* The answer to OPTIONS: true if that is what the request is. */
 bool http_cors_preflight(const struct http_cors *cors, const struct http_request *rq, struct http_response *rs);
 void http_cors_add(const struct http_cors *cors, const struct http_request *rq, struct MHD_Response *answer);
 
+/* response.c: MHD's form of x->rs, which is used up. Opens files: for workers (or small answers). */
 struct MHD_Response *http_answer(struct http_exchange *x, int *ret_status);

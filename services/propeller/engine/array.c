@@ -66,15 +66,7 @@ static void finish(struct fold *f, uint32_t i, CoreLiteralMap *map, const char *
 	EventTaskExecutionEvent *t = array_tell(f, frame, CORE_TASK_EXECUTION_PHASE_SUCCEEDED);
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
-	if (uri) {
-		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		t->output_uri = event->output_uri = (char *)uri;
-	} else {
-		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		t->output_data = event->output_data = map;
-	}
+	event_set_outputs(event, t, uri ? uri : "", map);
 	node_at(f, i)->run->frame = NULL;
 	frame_drop(f, frame);
 	node_succeed(f, i, event, outputs);

@@ -342,15 +342,7 @@ void attempt_succeeded(struct fold *f, const AlulaAttemptFinished *in, const Alu
 		array_note_cache(frame_of(f, in->node), put->status);
 	EventNodeExecutionEvent *event = event_node(f, in->node, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 	complete_event(f, in, checkpoint, event, put);
-	if (*o->uri) {
-		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		t->output_uri = event->output_uri = o->uri;
-	} else if (o->literals) {
-		t->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		t->output_data = event->output_data = o->literals;
-	}
+	event_set_outputs(event, t, o->uri, o->literals);
 	node_succeed(f, in->node, event, outputs_of_attempt(f, in->node, o));
 }
 

@@ -123,13 +123,7 @@ static void hit(struct fold *f, uint32_t i, const AlulaCacheHit *in)
 	event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 	event->task_node_metadata = m;
 	set_inputs(f, i, event);
-	if (*o->uri) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_uri = o->uri;
-	} else if (o->literals) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_data = o->literals;
-	}
+	event_set_outputs(event, NULL, o->uri, o->literals);
 	if (frame_of(f, i)->array)
 		note_hit(f, i);
 	node_at(f, i)->run->cache = CACHE_BEGUN;

@@ -58,13 +58,7 @@ static void succeed(struct fold *f, uint32_t i, const AlulaAttemptOutputs *given
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
 	node_set_inputs_uri(f, i, event);
-	if (*given->uri) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_uri = given->uri;
-	} else if (given->literals) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_data = given->literals;
-	}
+	event_set_outputs(event, NULL, given->uri, given->literals);
 	if (put) {
 		event->target_metadata_case = EVENT_NODE_EXECUTION_EVENT_TARGET_METADATA_TASK_NODE_METADATA;
 		event->task_node_metadata = pb_new(f->a, EVENT_TASK_NODE_METADATA_DESC);

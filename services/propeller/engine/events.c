@@ -116,6 +116,25 @@ EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutio
 	return n;
 }
 
+void event_set_outputs(EventNodeExecutionEvent *node, EventTaskExecutionEvent *task, const char *uri,
+		       CoreLiteralMap *data)
+{
+	if (*uri) {
+		node->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
+		node->output_uri = (char *)uri;
+	} else if (data) {
+		node->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+		node->output_data = data;
+	}
+	if (task && *uri) {
+		task->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
+		task->output_uri = (char *)uri;
+	} else if (task && data) {
+		task->output_result_case = EVENT_TASK_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
+		task->output_data = data;
+	}
+}
+
 /* A gate has begun to wait. */
 void event_signal(struct fold *f, const char *id, CoreLiteralType *type)
 {

@@ -302,6 +302,10 @@ void leaf_done_sleeping(struct fold *f, uint32_t i);
 
 /* events.c */
 EventNodeExecutionEvent *event_node(struct fold *f, uint32_t i, CoreNodeExecutionPhase phase);
+/* Where the outputs lie, else (`uri` is "") what they are, if they are anything; the same for the task's event, if
+ * there is one. Borrowed. */
+void event_set_outputs(EventNodeExecutionEvent *node, EventTaskExecutionEvent *task, const char *uri,
+		       CoreLiteralMap *data);
 void event_signal(struct fold *f, const char *id, CoreLiteralType *type);
 EventTaskExecutionEvent *event_task(struct fold *f, uint32_t i, CoreTaskExecutionPhase phase);
 /* Of an array's one task execution. */

@@ -4,17 +4,6 @@
 
 /* ---- start ---- */
 
-static void set_outputs(EventNodeExecutionEvent *event, const AlulaStartExecution *start)
-{
-	if (*start->inputs_uri) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_URI;
-		event->output_uri = start->inputs_uri;
-	} else if (start->inputs) {
-		event->output_result_case = EVENT_NODE_EXECUTION_EVENT_OUTPUT_RESULT_OUTPUT_DATA;
-		event->output_data = start->inputs;
-	}
-}
-
 static void show_given(struct fold *f, EventNodeExecutionEvent *event, const struct outputs *given)
 {
 	struct values values = {given ? given->at : NULL, given ? given->n : 0};
@@ -34,7 +23,7 @@ static void begin_start(struct fold *f, uint32_t i)
 	EventNodeExecutionEvent *event = event_node(f, i, CORE_NODE_EXECUTION_PHASE_SUCCEEDED);
 
 	if (top)
-		set_outputs(event, start);
+		event_set_outputs(event, NULL, start->inputs_uri, start->inputs);
 	else
 		show_given(f, event, node_at(f, i)->outputs);
 	node_succeed(f, i, event, top ? outputs_of_execution(f, start) : take(node_at(f, i)->outputs));
