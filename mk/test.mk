@@ -1,14 +1,14 @@
 # Tests.  A sanitizer is a mode with a build tree of its own.
-# PYTEST_ARGS='-k name' narrows the pytest suites; UNIT='json flyte' the unit tests.
+# PYTEST_ARGS='-k "a or b"' narrows the pytest suites; UNIT='json flyte' the unit tests.
 
 SUITES          ?= unit sim integration conformance
 UNIT            ?= $(sort $(foreach t,$(UNIT_SRCS),$(call unit_of,$(t)))) fuzz
-PYTEST_ARGS     ?=
+export PYTEST_ARGS ?=
 TEST_JOBS       ?= 2
 VALGRIND_UNITS   = base pb json flyte compiler propeller
 UNIT_PROGRAMS    = $(filter $(foreach u,$(UNIT),$(B)/tests/unit/$(u)/%),$(UNIT_TESTS)) $(if $(filter fuzz,$(UNIT)),$(FUZZ_PROGRAMS))
 RUN_TESTS        = MODE=$(MODE) ALULA_BIN=$(abspath $(B)/bin) $(PYTHON) tools/run-tests --programs '$(UNIT_PROGRAMS)' --sim '$(SIM) --seeds $(SIM_SEEDS)' \
-                   --python $(VENV)/bin/python --jobs $(TEST_JOBS) --pytest-args '$(PYTEST_ARGS)'
+                   --python $(VENV)/bin/python --jobs $(TEST_JOBS) --pytest-args="$$PYTEST_ARGS"
 
 export ASAN_OPTIONS  ?= detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1

@@ -96,3 +96,16 @@ def test_results_are_summed(tmp_path):
         line = next(x for x in p.stdout.splitlines() if f"unit/x/test_{name} " in x)
         assert counts in line
     assert p.stdout.splitlines()[-1] == "6 passed, 4 failed"
+
+
+@pytest.mark.parametrize("quoted", ["-k 'a or b' -x", '-k "a or b" -x'])
+def test_arguments_of_pytest_are_quoted_as_for_a_shell(tmp_path, quoted):
+    """Through make as well."""
+    python, told = tmp_path / "bin/python", tmp_path / "told"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {told}\n")
+    python.chmod(0o755)
+    outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTEST_ARGS"}
+    subprocess.run(["make", "-o", "deps", "-o", "all", f"VENV={tmp_path}", f"PYTEST_ARGS={quoted}", "integration"],
+                   cwd=REPOSITORY, stdout=subprocess.DEVNULL, env={k: v for k, v in os.environ.items() if k not in outer})
+    assert told.read_text().splitlines()[-3:] == ["-k", "a or b", "-x"]
