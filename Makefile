@@ -9,7 +9,8 @@ WARN_CFLAGS  = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prot
  -Wvla -Wformat=2 -Wno-format-nonliteral
 BASE_CFLAGS  = -std=gnu17 -g -pthread -fno-omit-frame-pointer -D_GNU_SOURCE
 MODE_CFLAGS.debug    = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-MODE_CFLAGS.asan     = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -DALULA_SANITIZE
+MODE_CFLAGS.asan     = -O1 -fsanitize=address,undefined,float-cast-overflow \
+ -fno-sanitize-recover=undefined,float-cast-overflow -DALULA_SANITIZE
 MODE_CFLAGS.tsan     = -O1 -fsanitize=thread -DALULA_SANITIZE
 MODE_CFLAGS.valgrind = -O1 -DALULA_SANITIZE
 MODE_LDFLAGS.debug   = -Wl,-z,relro,-z,now
