@@ -1,4 +1,4 @@
-"""`client`: flytekit's client on the session's stack; `ctl`: flytectl on it; `flows`: that with something registered."""
+"""`client`, `remote`: flytekit's clients on the session's stack; `ctl`: flytectl on it; `flows`: that with something registered."""
 import uuid
 
 import pytest
@@ -11,6 +11,13 @@ from flyte_client import Client  # noqa: E402
 @pytest.fixture(scope="session")
 def client(stack):
     return Client(stack)
+
+
+@pytest.fixture(scope="module")
+def remote(client):
+    """The client's FlyteRemote, with its file access to the stack."""
+    client.take_file_system()
+    return client.remote
 
 
 @pytest.fixture

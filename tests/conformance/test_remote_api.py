@@ -34,12 +34,6 @@ NEWEST, OLDEST = Sort("created_at", Sort.Direction.DESCENDING), Sort("created_at
 
 
 @pytest.fixture(scope="module")
-def remote(client):
-    client.take_file_system()
-    return client.remote
-
-
-@pytest.fixture(scope="module")
 def versions(client):
     """All of flows/ctl.py twice, first to last."""
     return [register_all(client, flows, version=f"remote-{uuid.uuid4().hex[:8]}-{n}") for n in (1, 2)]

@@ -14,12 +14,6 @@ from suite import register_all, settings_of
 
 
 @pytest.fixture(scope="module")
-def remote(client):
-    client.take_file_system()
-    return client.remote
-
-
-@pytest.fixture(scope="module")
 def version(client):
     return register_all(client, flows, version=f"execute-{uuid.uuid4().hex[:8]}")
 

@@ -1,34 +1,16 @@
 /* Lists of admin: filters, sort key and token become SQL. Input: lines; '0' to '3' (1: the order has a second key, 2:
  * descending) and the sort key; the token; the filters. */
+#include "../unit/admin/list_of_tasks.h"
 #include "filters_private.h"
 #include "fuzz.h"
 
 enum { PER_BYTE = 400 };
 
-static const char *const PHASES[] = {"UNDEFINED", "QUEUED", "RUNNING", NULL};
-static const struct list_column COLUMNS[] = {
-	{"name", "t.name", .kind = COLUMN_TEXT},
-	{"state", "t.state", .kind = COLUMN_I64},
-	{"phase", "t.phase", COLUMN_I64, .words = PHASES},
-	{"created_at", "t.created_at", .kind = COLUMN_TIME},
-	{"updated_at", "coalesce(t.updated_at, t.created_at)", COLUMN_TIME, .nullable = "t.updated_at",
-	 .after = "t.created_at"},
-	{"duration", "t.duration_us", .kind = COLUMN_DURATION},
-	{0},
-};
-static const struct list_column OTHER[] = {{"name", "w.name", .kind = COLUMN_TEXT}, {0}};
-static const struct list_column TAGS[] = {{"name", "g.name", .kind = COLUMN_TEXT}, {0}};
-static const struct list_entity ENTITIES[] = {
-	{"task", "t", COLUMNS, NULL},
-	{"workflow", "w", OTHER, NULL},
-	{"admin_tag", "at", TAGS, "SELECT FROM tags g WHERE g.of = t.id"},
-	{0},
-};
 /* All words that the SQL may have. */
 static const char WORDS[] =
 	" SELECT FROM WHERE AND NOT IN LIKE IS NULL EXISTS ORDER BY DESC LIMIT OFFSET AS extract epoch text bigint"
 	" timestamptz sort_value coalesce tasks tags t g g.of t.id t.name t.state t.phase t.created_at t.updated_at"
-	" t.duration_us w.name g.name columns ";
+	" t.duration w.name g.name g.value columns ";
 
 static bool is_word(char c)
 {

@@ -643,7 +643,6 @@ def test_about(stack, admin):
     assert bad.status_code == 400
 
 
-
 def test_register_over_rest(stack):
     name = unique("rest")
     body = {"id": {"resource_type": "TASK", "project": PROJECT, "domain": DOMAIN, "name": name, "version": "v1"},

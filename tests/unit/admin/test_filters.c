@@ -8,18 +8,7 @@
 
 #include "base/base.h"
 #include "filters.h"
-
-static const char *const PHASES[] = {"UNDEFINED", "QUEUED", "RUNNING", NULL};
-static const struct list_column COLUMNS[] = {
-	{"name", "t.name", .kind = COLUMN_TEXT},
-	{"state", "t.state", .kind = COLUMN_I64},
-	{"phase", "t.phase", COLUMN_I64, .words = PHASES},
-	{"created_at", "t.created_at", .kind = COLUMN_TIME},
-	{"duration", "t.duration", .kind = COLUMN_DURATION},
-	{0},
-};
-static const struct list_column OTHER[] = {{"name", "w.name", .kind = COLUMN_TEXT}, {0}};
-static const struct list_entity ENTITIES[] = {{"task", "t", COLUMNS, NULL}, {"workflow", "w", OTHER, NULL}, {0}};
+#include "list_of_tasks.h"
 
 struct fixture {
 	struct arena *arena;
@@ -136,23 +125,13 @@ static void test_errors(void **state)
 /* What may have several rows must have one that all filters fit. */
 static void test_rows_that_belong(void **state)
 {
-	static const struct list_column TAG[] = {
-		{"key", "et.key", .kind = COLUMN_TEXT}, {"value", "et.value", .kind = COLUMN_TEXT}, {0}};
-	static const struct list_entity WITH_TAGS[] = {
-		{"execution", "e", COLUMNS, NULL},
-		{"execution_tag", "et", TAG, "SELECT FROM et WHERE et.x = e.key"},
-		{0}};
 	struct fixture *f = *state;
 
-	list_init(&f->list, f->arena, "ListExecutions", WITH_TAGS);
-	assert_int_equal(
-		list_filter(&f->list, "value_in(execution_tag.key,a;b)+eq(name,n)+eq(execution_tag.value,v)", &f->err),
-		OK);
-	assert_string_equal(show(f), " WHERE (t.name) = $1::text AND EXISTS (SELECT FROM et WHERE et.x = e.key AND "
-				     "(et.key) IN ($2::text, $3::text) AND (et.value) = $4::text) | 'n' 'a' 'b' 'v'");
-	list_clear(&f->list);
-	list_init(&f->list, f->arena, "ListExecutions", WITH_TAGS);
-	assert_int_equal(list_filter(&f->list, "eq(execution_tag.other,a)", &f->err), INVALID_ARGUMENT);
+	if (filter(f, "value_in(admin_tag.name,a;b)+eq(name,n)+eq(admin_tag.value,v)"))
+		fail_msg("%s", f->err.text);
+	assert_string_equal(show(f), " WHERE (t.name) = $1::text AND EXISTS (SELECT FROM tags g WHERE g.of = t.id AND "
+				     "(g.name) IN ($2::text, $3::text) AND (g.value) = $4::text) | 'n' 'a' 'b' 'v'");
+	assert_int_equal(filter(f, "eq(admin_tag.other,a)"), INVALID_ARGUMENT);
 }
 
 static void test_sort(void **state)
