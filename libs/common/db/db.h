@@ -95,6 +95,12 @@ enum code db_query_params(struct db *db, const struct db_stmt *stmt, size_t n, c
 enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params,
 			 int64_t *ret_affected, struct err *err);
 
+/* One statement for each of `n` sets of `n_params` parameters, which follow each other in `params` and agree in their
+ * kinds: all are sent, then all answers read (libpq's pipeline), in one transaction unless there is one. ret[i] are the
+ * rows of set i. Any error is that of all: nothing has happened, and `ret` is untouched. */
+enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
+			size_t n, struct db_rows **ret, struct err *err);
+
 /* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
  * by the caller. Planned at each call, for these very values: what is the best index for a rare one is not for others.
  */

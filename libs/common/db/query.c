@@ -168,33 +168,41 @@ static enum code check_result(struct db *db, const char *name, PGresult *r, PGre
 	return OK;
 }
 
-static enum code run_prepared(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n,
-			      PGresult **ret, struct err *err)
+static void packed_clear(struct packed *k)
 {
-	PGresult *r = PQexecPrepared(db->conn, stmt->name, (int)n, k->values, k->lengths, k->formats, 1);
+	buf_clear(&k->bytes);
+	free(k->memory);
+}
 
-	return check_result(db, stmt->name, r, ret, err);
+/* Prepared for parameters like these. */
+static enum code prepared_for(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n,
+			      struct err *err)
+{
+	struct str name = str_of(stmt->name);
+	struct prepared *prepared = map_get(db->prepared, name), *before = prepared;
+	enum code c = ensure_prepared(db, &prepared, stmt->name, stmt->sql, k, n, err);
+
+	if (prepared && prepared != before)
+		map_put(db->prepared, name, prepared);
+	else if (!prepared && before)
+		map_remove(db->prepared, name);
+	return c;
 }
 
 static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params, PGresult **ret,
 		     struct err *err)
 {
-	struct str name = str_of(stmt->name);
-	struct prepared *prepared = map_get(db->prepared, name), *before = prepared;
 	int64_t start_us = time_mono_us(); /* preparing waits for locks, too */
 	struct packed k = {0};
 
 	pack_params(&k, n, params);
-	enum code c = ensure_prepared(db, &prepared, stmt->name, stmt->sql, &k, n, err);
-	if (prepared && prepared != before)
-		map_put(db->prepared, name, prepared);
-	else if (!prepared && before)
-		map_remove(db->prepared, name);
-	if (!c)
-		c = run_prepared(db, stmt, &k, n, ret, err);
+	enum code c = prepared_for(db, stmt, &k, n, err);
+	if (!c) {
+		PGresult *r = PQexecPrepared(db->conn, stmt->name, (int)n, k.values, k.lengths, k.formats, 1);
+		c = check_result(db, stmt->name, r, ret, err);
+	}
 	note_time(db, stmt->name, stmt->sql, start_us);
-	buf_clear(&k.bytes);
-	free(k.memory);
+	packed_clear(&k);
 	return c;
 }
 
@@ -244,8 +252,84 @@ enum code db_query_text(struct db *db, const struct db_stmt *stmt, size_t n, con
 	enum code c = check_result(db, stmt->name, r, &r, err);
 	if (!c)
 		rows_from(r, ret);
-	buf_clear(&k.bytes);
-	free(k.memory);
+	packed_clear(&k);
+	return c;
+}
+
+/* ---- many at once ---- */
+
+static bool send_one(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params)
+{
+	struct packed k = {0};
+
+	pack_params(&k, n, params);
+	int sent = PQsendQueryPrepared(db->conn, stmt->name, (int)n, k.values, k.lengths, k.formats, 1);
+	packed_clear(&k);
+	return sent;
+}
+
+static enum code receive_one(struct db *db, const struct db_stmt *stmt, struct db_rows **ret, struct err *err)
+{
+	PGresult *r = NULL;
+	enum code c = check_result(db, stmt->name, PQgetResult(db->conn), &r, err);
+
+	if (!c)
+		rows_from(r, ret);
+	return c;
+}
+
+/* What else there is of a statement's answer, up to the NULL that ends it. */
+static void end_one(struct db *db)
+{
+	PGresult *r;
+
+	while ((r = PQgetResult(db->conn)))
+		PQclear(r);
+}
+
+static enum code pipeline(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
+			  size_t n, struct db_rows **ret, struct err *err)
+{
+	enum code c = OK;
+	bool sent = PQenterPipelineMode(db->conn);
+
+	for (size_t i = 0; sent && i < n; i++)
+		sent = send_one(db, stmt, n_params, params + i * n_params);
+	if (!sent || !PQpipelineSync(db->conn)) {
+		db->broken = true;
+		return db_fail(db, NULL, stmt->name, err);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!c)
+			c = receive_one(db, stmt, &ret[i], err);
+		end_one(db);
+	}
+	PQclear(PQgetResult(db->conn)); /* the sync */
+	if (!PQexitPipelineMode(db->conn))
+		db->broken = true;
+	return c;
+}
+
+enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
+			size_t n, struct db_rows **ret, struct err *err)
+{
+	auto_mem struct db_rows **rows = x_calloc(n + 1, sizeof *rows);
+	int64_t start_us = time_mono_us();
+	struct packed first = {0};
+
+	if (n == 0)
+		return OK;
+	pack_params(&first, n_params, params);
+	enum code c = prepared_for(db, stmt, &first, n_params, err);
+	packed_clear(&first);
+	if (!c)
+		c = pipeline(db, stmt, n_params, params, n, rows, err);
+	note_time(db, stmt->name, stmt->sql, start_us);
+	if (!c)
+		memcpy(ret, rows, n * sizeof *rows);
+	else
+		for (size_t i = 0; i < n; i++)
+			db_rows_free(rows[i]);
 	return c;
 }
 
