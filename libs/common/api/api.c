@@ -56,26 +56,35 @@ static struct api_method *bound_methods(struct api *api, const struct pb_service
 	return methods;
 }
 
-static struct api_method *method_named(struct api_method *methods, size_t n, const char *name)
+/* To be bound now, and counted from now on. */
+static struct api_method *bind(struct api *api, const struct pb_service *service, struct api_method *methods,
+			       const char *name)
 {
-	for (size_t i = 0; i < n; i++)
+	struct api_method *m = NULL;
+
+	for (size_t i = 0; !m && i < service->n_methods; i++)
 		if (strcmp(methods[i].method->name, name) == 0)
-			return &methods[i];
-	return NULL;
+			m = &methods[i];
+	assert(m && "the service has no method of this name");
+	assert(!m->fn && !m->together && "the method is bound already");
+	api_metrics_init(&m->metrics, &api->options, service, m->method);
+	return m;
 }
 
 void api_bind(struct api *api, const struct pb_service *service, const struct api_binding *bindings)
 {
 	struct api_method *methods = bound_methods(api, service);
 
-	for (const struct api_binding *b = bindings; b->method; b++) {
-		struct api_method *m = method_named(methods, service->n_methods, b->method);
+	for (const struct api_binding *b = bindings; b->method; b++)
+		bind(api, service, methods, b->method)->fn = b->fn;
+}
 
-		assert(m && "the service has no method of this name");
-		assert(!m->fn && "the method is bound already");
-		m->fn = b->fn;
-		api_metrics_init(&m->metrics, &api->options, service, m->method);
-	}
+void api_bind_together(struct api *api, const struct pb_service *service, const struct api_together_binding *bindings)
+{
+	struct api_method *methods = bound_methods(api, service);
+
+	for (const struct api_together_binding *b = bindings; b->method; b++)
+		bind(api, service, methods, b->method)->together = b->fn;
 }
 
 const struct pb_service *const *api_services(const struct api *api, size_t *ret_n)
@@ -104,35 +113,28 @@ static enum code presentable(const struct api *api, enum code code)
 	return code;
 }
 
-static enum code run(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
-		     struct err *err)
+bool api_takes_together(const struct api_method *m)
 {
-	enum code code = OK;
-
-	if (rq->deadline_us <= time_now_us())
-		return err_set(err, DEADLINE_EXCEEDED, "%s: the deadline had passed before the call was begun",
-			       m->method->path);
-	if (api->options.authenticate)
-		code = api->options.authenticate(rq, err);
-	return code == OK ? m->fn(rq, in, ret, err) : code;
+	return m->together;
 }
 
-enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
-		   struct err *err)
+/* What comes before the handler. */
+static enum code admit(const struct api *api, const struct api_method *m, struct request *rq, struct err *err)
 {
-	int64_t begin_us = time_mono_us();
-	struct err own;
-	enum code code;
-
-	if (!m->fn)
-		return err_set(err, UNIMPLEMENTED, "%s is not implemented", m->method->path);
-	if (!err)
-		err = &own;
 	*err = (struct err){.code = OK, .text = ""};
 	rq->method = m->method;
 	rq->user = api->options.user;
 	rq->principal = rq->principal ? rq->principal : "";
-	code = presentable(api, run(api, m, rq, in, ret, err));
+	if (rq->deadline_us <= time_now_us())
+		return err_set(err, DEADLINE_EXCEEDED, "%s: the deadline had passed before the call was begun",
+			       m->method->path);
+	return api->options.authenticate ? api->options.authenticate(rq, err) : OK;
+}
+
+static enum code finish(const struct api *api, const struct api_method *m, const struct request *rq, enum code code,
+			int64_t begin_us, struct err *err)
+{
+	code = presentable(api, code);
 	err->code = code;
 	if (code != OK && !err->text[0])
 		err_set(err, code, "%s failed (%s)", m->method->path, code_name(code));
@@ -140,4 +142,43 @@ enum code api_call(const struct api *api, const struct api_method *m, struct req
 	if (code == INTERNAL)
 		log_error("a call failed", LOG_STR("rpc", m->method->path), LOG_STR("peer", rq->peer), LOG_ERR(err));
 	return code;
+}
+
+void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n)
+{
+	int64_t begin_us = time_mono_us();
+	struct api_one *admitted[API_TOGETHER];
+	size_t n_admitted = 0;
+
+	assert(n <= API_TOGETHER);
+	for (struct api_one *one = ones; one < ones + n; one++) {
+		one->code = admit(api, m, one->rq, one->err);
+		if (one->code == OK)
+			admitted[n_admitted++] = one;
+	}
+	if (n_admitted)
+		m->together(admitted, n_admitted);
+	for (struct api_one *one = ones; one < ones + n; one++)
+		one->code = finish(api, m, one->rq, one->code, begin_us, one->err);
+}
+
+enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
+		   struct err *err)
+{
+	int64_t begin_us = time_mono_us();
+	struct err own;
+
+	if (!err)
+		err = &own;
+	if (m->together) {
+		struct api_one one = {rq, in, ret, err, OK};
+		api_call_together(api, m, &one, 1);
+		return one.code;
+	}
+	if (!m->fn)
+		return err_set(err, UNIMPLEMENTED, "%s is not implemented", m->method->path);
+	enum code code = admit(api, m, rq, err);
+	if (!code)
+		code = m->fn(rq, in, ret, err);
+	return finish(api, m, rq, code, begin_us, err);
 }

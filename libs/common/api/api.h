@@ -5,6 +5,7 @@
  * `ret` comes initialised with defaults; what a handler hangs below it lives in rq->arena, which is gone once the
  * response is packed. Handlers run on worker threads and may block. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -41,9 +42,27 @@ typedef enum code (*api_handler)(struct request *rq, const void *in, void *ret, 
 		return fn(rq, in, ret, err);                                                                           \
 	}
 
+/* One of the calls that a handler is given together. */
+struct api_one {
+	struct request *rq;
+	const void *in;
+	void *ret;
+	struct err *err;
+	enum code code; /* for the handler to set; OK at first */
+};
+
+/* Of methods whose calls cost less together than one by one (a round trip to the database, a commit): up to
+ * API_TOGETHER of them at once, of different callers, each with its own end. What comes alone is a call of one. */
+enum { API_TOGETHER = 32 };
+typedef void (*api_together)(struct api_one *const *ones, size_t n);
+
 struct api_binding {
 	const char *method; /* "GetTask"; NULL ends the table */
 	api_handler fn;
+};
+struct api_together_binding {
+	const char *method;
+	api_together fn;
 };
 
 struct api_options {
@@ -64,6 +83,7 @@ void api_free(struct api *api);
  * binding answers UNIMPLEMENTED. A service may be bound in several steps (a table per file), but no method twice.
  * All binding is done before the first call; afterwards an api is read-only and thread-safe. */
 void api_bind(struct api *api, const struct pb_service *service, const struct api_binding *bindings);
+void api_bind_together(struct api *api, const struct pb_service *service, const struct api_together_binding *bindings);
 
 /* The services bound, in order; *ret_n of them. */
 const struct pb_service *const *api_services(const struct api *api, size_t *ret_n);
@@ -83,6 +103,10 @@ enum code api_call(const struct api *api, const struct api_method *m, struct req
 /* Append google.rpc.Status, packed. `detail` may be NULL. */
 #define TYPE_URL_PREFIX "type.googleapis.com/"
 void status_pack(enum code code, const char *text, const void *detail, struct buf *b);
+
+/* The same for `n` calls, at most API_TOGETHER, of a method whose handler takes them together. */
+void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n);
+bool api_takes_together(const struct api_method *m);
 
 /* Count a call that ended before api_call: its message did not parse, say. */
 void api_count(const struct api_method *m, enum code code, int64_t duration_us);

@@ -10,7 +10,8 @@ struct api_metrics {
 
 struct api_method {
 	const struct pb_method *method;
-	api_handler fn; /* NULL: not bound */
+	api_handler fn;
+	api_together together; /* both NULL: not bound */
 	struct api_metrics metrics;
 };
 

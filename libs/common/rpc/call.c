@@ -132,51 +132,101 @@ static const char *find_header(const struct request *rq, const char *name)
 	return NULL;
 }
 
-static enum code handle(struct call *c, struct arena *a, const char *peer, struct err *err)
+enum { TOGETHER_BYTES = 1 << 20 };
+
+/* What a worker has of a call while it runs. */
+struct running {
+	struct call *call;
+	struct request rq;
+	struct err err;
+	char *peer;
+};
+
+/* The handler's view of the call; false when its request does not parse. */
+static bool prepare(struct running *r, struct arena *a, struct api_one *ret)
 {
+	struct call *c = r->call;
 	const struct pb_method *method = api_method_table(c->method);
 	struct str host = rpc_slice_str(&c->details.host);
-	struct request rq = {.arena = a,
-			     .peer = peer,
-			     .authority = arena_strndup(a, host.ptr, host.len),
-			     .received_us = c->received_us,
-			     .deadline_us = rpc_wall_us(c->details.deadline),
-			     .header = find_header,
-			     .transport = c};
-	enum code code;
-	void *in, *out;
+	void *in;
 
-	code = rpc_unpack(method->in, c->in, a, &in, err);
+	r->peer = grpc_call_get_peer(c->call);
+	r->rq = (struct request){.arena = a,
+				 .peer = r->peer,
+				 .authority = arena_strndup(a, host.ptr, host.len),
+				 .received_us = c->received_us,
+				 .deadline_us = rpc_wall_us(c->details.deadline),
+				 .header = find_header,
+				 .transport = c};
+	*ret = (struct api_one){.rq = &r->rq, .err = &r->err};
+	ret->code = rpc_unpack(method->in, c->in, a, &in, &r->err);
 	grpc_byte_buffer_destroy(c->in);
 	c->in = NULL;
-	if (code != OK) {
-		api_count(c->method, code, time_now_us() - c->received_us);
-		return code;
+	if (ret->code) {
+		api_count(c->method, ret->code, time_now_us() - c->received_us);
+		return false;
 	}
-	out = pb_new(a, method->out);
-	code = api_call(c->api, c->method, &rq, in, out, err);
-	if (code == OK)
-		c->out = rpc_pack(out);
-	else
-		set_details(c, code, err->text, rq.detail);
-	return code;
+	ret->in = in;
+	ret->ret = pb_new(a, method->out);
+	return true;
 }
 
-void call_run(struct worker *w, struct call *c)
+static void answer(struct running *r, const struct api_one *one)
 {
-	struct err err = {.code = OK};
-	enum code code;
-	char *peer;
+	if (one->code == OK)
+		r->call->out = rpc_pack(one->ret);
+	else
+		set_details(r->call, one->code, r->err.text, r->rq.detail);
+	gpr_free(r->peer);
+	call_answer(r->call, one->code, r->err.text);
+}
 
-	if (atomic_load(&c->server->cancelling)) {
-		call_answer(c, UNAVAILABLE, "the server is shutting down");
+/* Calls of one method. */
+static void run(struct worker *w, struct call *const *calls, size_t n)
+{
+	const struct call *first = calls[0];
+	struct running *running = arena_alloc(w->arena, n * sizeof *running);
+	struct api_one ones[API_TOGETHER];
+	size_t n_ones = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct running *r = &running[n_ones];
+		r->call = calls[i];
+		if (prepare(r, w->arena, &ones[n_ones]))
+			n_ones++;
+		else
+			answer(r, &ones[n_ones]);
+	}
+	if (n_ones && api_takes_together(first->method))
+		api_call_together(first->api, first->method, ones, n_ones);
+	else if (n_ones)
+		ones[0].code = api_call(first->api, first->method, ones[0].rq, ones[0].in, ones[0].ret, ones[0].err);
+	for (size_t i = 0; i < n_ones; i++)
+		answer(&running[i], &ones[i]);
+	arena_reset(w->arena);
+}
+
+/* How many of them are run together: large ones would take much memory at once. */
+static size_t slice(struct call *const *calls, size_t n)
+{
+	size_t bytes = grpc_byte_buffer_length(calls[0]->in), i = 1;
+
+	while (i < n && (bytes += grpc_byte_buffer_length(calls[i]->in)) <= TOGETHER_BYTES)
+		i++;
+	return i;
+}
+
+void calls_run(struct worker *w, struct call *const *calls, size_t n)
+{
+	if (atomic_load(&w->server->cancelling)) {
+		for (size_t i = 0; i < n; i++)
+			call_answer(calls[i], UNAVAILABLE, "the server is shutting down");
 		return;
 	}
-	peer = grpc_call_get_peer(c->call);
-	code = handle(c, w->arena, peer, &err);
-	gpr_free(peer);
-	call_answer(c, code, err.text);
-	arena_reset(w->arena);
+	for (size_t done = 0, k; done < n; done += k) {
+		k = slice(calls + done, n - done);
+		run(w, calls + done, k);
+	}
 }
 
 /* ---- arrival ---- */

@@ -42,8 +42,8 @@ struct call {
 
 /* Ask gRPC's core for one more call. */
 void call_request(struct rpc_server *s);
-/* Run the handler and answer. */
-void call_run(struct worker *w, struct call *c);
+/* Run the handler for these calls of one method (more than one only if it takes them together), and answer. */
+void calls_run(struct worker *w, struct call *const *calls, size_t n);
 /* Answer: with c->out if `code` is OK, otherwise with `text`. The call is no longer the caller's. */
 void call_answer(struct call *c, enum code code, const char *text);
 void call_free(struct call *c);
@@ -97,12 +97,20 @@ void reflection_init(struct rpc_server *s);
 struct worker {
 	struct rpc_server *server;
 	struct queue *queue; /* where it takes calls from; NULL: it is the poller */
+	size_t at_once;      /* up to so many */
 	struct arena *arena;
 	pthread_t thread;
 };
 
+/* Calls of a method that takes them together: they gather while its workers are at others. */
+struct lane {
+	const struct api_method *method;
+	struct queue *queue;
+};
+
 struct crew {
 	struct queue *fast, *slow; /* of struct call */
+	VEC(struct lane) lanes;
 	struct worker *workers;
 	size_t n;
 };
