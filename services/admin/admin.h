@@ -99,6 +99,9 @@ extern const struct api_binding admin_data_proxy_rpcs[];    /* DataProxyService 
 extern const struct api_binding admin_about_rpcs[];         /* AdminService */
 extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataService */
 extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */
+/* AdminService: reading by key, many at once */
+extern const struct api_together_binding admin_task_lookups[];
+extern const struct api_together_binding admin_execution_lookups[];
 
 extern const struct config_key admin_keys[];
 extern const struct db_timed admin_database_series[];

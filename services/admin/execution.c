@@ -4,6 +4,7 @@
 
 #include "flyte/shard.h"
 #include "flyte/text.h"
+#include "lookup.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
 #include "resource.h"
@@ -249,18 +250,39 @@ static enum code read_execution(const struct db_rows *rows, size_t i, int col, s
 
 /* ---- handlers ---- */
 
+static enum code execution_id_params(struct request *rq, const void *in, struct db_param *ret, struct err *err)
+{
+	const CoreWorkflowExecutionIdentifier *id = ((const AdminWorkflowExecutionGetRequest *)in)->id;
+	enum code c = check_execution_id(id, err);
+
+	(void)rq;
+	if (c)
+		return c;
+	ret[0] = db_text(id->project);
+	ret[1] = db_text(id->domain);
+	ret[2] = db_text(id->name);
+	return OK;
+}
+
+static enum code read_found(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
+{
+	if (db_rows_count(rows) == 0)
+		return missing_execution(((const AdminWorkflowExecutionGetRequest *)in)->id, err);
+	return read_execution(rows, 0, 0, rq->arena, ret, err);
+}
+
+static const struct lookup LOOKUP = {&GET, 3, execution_id_params, read_found};
+
 enum code admin_get_execution(struct request *rq, const AdminWorkflowExecutionGetRequest *in, AdminExecution *ret,
 			      struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
-	if (!c)
-		c = execution_by_name(db, &GET, in->id, &rows, err);
-	return c ? c : read_execution(rows, 0, 0, rq->arena, ret, err);
+	return lookup_one(&LOOKUP, rq, in, ret, err);
 }
-API_THUNK(admin_get_execution)
+
+static void get_executions(struct api_one *const *ones, size_t n)
+{
+	lookup_together(&LOOKUP, ones, n);
+}
 
 static struct kept_data kept(const struct db_rows *rows, int uri, int packed, struct arena *a)
 {
@@ -434,10 +456,10 @@ static enum code admin_terminate_execution(struct request *rq, const AdminExecut
 API_THUNK(admin_terminate_execution)
 
 const struct api_binding admin_execution_rpcs[] = {
-	{"GetExecution", admin_get_execution_api},
 	{"GetExecutionData", admin_get_execution_data_api},
 	{"ListExecutions", admin_list_executions_api},
 	{"UpdateExecution", admin_update_execution_api},
 	{"TerminateExecution", admin_terminate_execution_api},
 	{0},
 };
+const struct api_together_binding admin_execution_lookups[] = {{"GetExecution", get_executions}, {0}};

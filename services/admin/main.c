@@ -50,6 +50,8 @@ static const struct {
 	/* clang-format on */
 };
 
+static const struct api_together_binding *const TOGETHER[] = {admin_execution_lookups, admin_task_lookups};
+
 static const char *const SLOW_SERVICES[] = {"flyteidl.service.DataProxyService", NULL};
 
 /* They read nothing but the configuration. */
@@ -149,6 +151,8 @@ static void open_api(struct admin *admin)
 	admin->api = api_new(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(BINDINGS); i++)
 		api_bind(admin->api, BINDINGS[i].service, BINDINGS[i].bindings);
+	for (size_t i = 0; i < ARRAY_SIZE(TOGETHER); i++)
+		api_bind_together(admin->api, &ADMIN_SERVICE_TABLE, TOGETHER[i]);
 	admin->gateway = gateway_new(admin->api);
 }
 

@@ -5,6 +5,7 @@
 #include "compiler/compiler.h"
 #include "description.h"
 #include "flyteidl/admin/task.h"
+#include "lookup.h"
 #include "named_entity.h"
 #include "pb/pb.h"
 #include "registry.h"
@@ -149,26 +150,43 @@ enum code registry_task(struct request *rq, struct db *db, const CoreIdentifier 
 	return unpack_task(rq, rows, 0, 1, &ret->task, err);
 }
 
-static enum code admin_get_task(struct request *rq, const AdminObjectGetRequest *in, AdminTask *ret, struct err *err)
+static enum code task_id_params(struct request *rq, const void *in, struct db_param *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_TASK, rq->arena);
-	CoreCompiledTask *task;
-	enum code c = db_take(admin_of(rq)->db, &db, err);
+	const AdminObjectGetRequest *get = in;
+	const CoreIdentifier *id = implied_type(get->id, CORE_RESOURCE_TYPE_TASK, rq->arena);
+	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
 
-	if (!c)
-		c = query_task(rq, db, id, &rows, err);
-	if (!c)
-		c = unpack_task(rq, rows, 0, 1, &task, err);
 	if (c)
 		return c;
-	ret->id = task->template_->id;
-	ret->closure = make_closure(rq->arena, task, db_get_time_us(rows, 0, 2));
-	ret->short_description = db_get_text(rows, 0, 3, rq->arena);
+	const struct db_param params[] = {ID_PARAMS(id)};
+	memcpy(ret, params, sizeof params);
 	return OK;
 }
-API_THUNK(admin_get_task)
+
+static enum code read_task(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
+{
+	const AdminObjectGetRequest *get = in;
+	AdminTask *t = ret;
+	CoreCompiledTask *task;
+
+	if (db_rows_count(rows) == 0)
+		return missing_entity(implied_type(get->id, CORE_RESOURCE_TYPE_TASK, rq->arena),
+				      CORE_RESOURCE_TYPE_TASK, rq->arena, err);
+	enum code c = unpack_task(rq, rows, 0, 1, &task, err);
+	if (c)
+		return c;
+	t->id = task->template_->id;
+	t->closure = make_closure(rq->arena, task, db_get_time_us(rows, 0, 2));
+	t->short_description = db_get_text(rows, 0, 3, rq->arena);
+	return OK;
+}
+
+static void get_tasks(struct api_one *const *ones, size_t n)
+{
+	static const struct lookup LOOKUP = {&GET, 4, task_id_params, read_task};
+
+	lookup_together(&LOOKUP, ones, n);
+}
 
 static enum code query_tasks(struct request *rq, const AdminResourceListRequest *in, struct db *db,
 			     struct db_rows **ret, const char **ret_token, struct err *err)
@@ -216,8 +234,8 @@ API_THUNK(admin_list_task_ids)
 
 const struct api_binding admin_task_rpcs[] = {
 	{"CreateTask", admin_create_task_api},
-	{"GetTask", admin_get_task_api},
 	{"ListTasks", admin_list_tasks_api},
 	{"ListTaskIds", admin_list_task_ids_api},
 	{0},
 };
+const struct api_together_binding admin_task_lookups[] = {{"GetTask", get_tasks}, {0}};
