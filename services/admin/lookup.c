@@ -47,7 +47,7 @@ static void query(const struct lookup *l, struct admin *admin, struct asked *ask
 		else
 			asked[i].rows = rows[i];
 	}
-	if (c && c != UNAVAILABLE && db)
+	if (c && c != UNAVAILABLE && c != DEADLINE_EXCEEDED && db && n > 1)
 		query_alone(l, db, asked, n, params);
 }
 

@@ -99,14 +99,14 @@ const struct pb_method *api_method_table(const struct api_method *m);
  * them for a login prompt. */
 enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
 		   struct err *err);
+/* The same for `n` calls, at most API_TOGETHER, of a method whose handler takes them together; ones[i].code and what
+ * ones[i].err (not NULL) says are its answer. What may not run is answered without the handler seeing it. */
+void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n);
+bool api_takes_together(const struct api_method *m);
 
 /* Append google.rpc.Status, packed. `detail` may be NULL. */
 #define TYPE_URL_PREFIX "type.googleapis.com/"
 void status_pack(enum code code, const char *text, const void *detail, struct buf *b);
-
-/* The same for `n` calls, at most API_TOGETHER, of a method whose handler takes them together. */
-void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n);
-bool api_takes_together(const struct api_method *m);
 
 /* Count a call that ended before api_call: its message did not parse, say. */
 void api_count(const struct api_method *m, enum code code, int64_t duration_us);

@@ -96,8 +96,8 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
 			 int64_t *ret_affected, struct err *err);
 
 /* One statement for each of `n` sets of `n_params` parameters, which follow each other in `params` and agree in their
- * kinds: all are sent, then all answers read (libpq's pipeline), in one transaction unless there is one. ret[i] are the
- * rows of set i. Any error is that of all: nothing has happened, and `ret` is untouched. */
+ * kinds (NULL agrees with any): all are sent, then all answers read (libpq's pipeline), in one transaction unless there
+ * is one. ret[i] are the rows of set i. Any error is that of all: nothing has happened, and `ret` is untouched. */
 enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
 			size_t n, struct db_rows **ret, struct err *err);
 

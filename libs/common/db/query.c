@@ -54,6 +54,11 @@ struct packed {
 	void *memory;
 };
 
+static Oid type_of(const struct db_param *p)
+{
+	return p->kind == DB_ARRAY ? param_array_oid(p->array->kind) : param_oid((int)p->kind);
+}
+
 static void pack_params(struct packed *k, size_t n, const struct db_param *params)
 {
 	char *m = x_calloc(n + 1, sizeof *k->values + sizeof *k->offsets + 2 * sizeof(int) + sizeof(Oid));
@@ -69,8 +74,7 @@ static void pack_params(struct packed *k, size_t n, const struct db_param *param
 		param_add(&k->bytes, &params[i]);
 		k->lengths[i] = (int)(k->bytes.len - k->offsets[i]);
 		k->formats[i] = 1;
-		k->types[i] = params[i].kind == DB_ARRAY ? param_array_oid(params[i].array->kind)
-							 : param_oid((int)params[i].kind);
+		k->types[i] = type_of(&params[i]);
 	}
 	/* Only now: the buffer moves while it grows. */
 	for (size_t i = 0; i < n; i++)
@@ -287,6 +291,16 @@ static void end_one(struct db *db)
 		PQclear(r);
 }
 
+/* The pipeline's end, and that of its transaction: only now is it known whether it has happened. */
+static enum code receive_sync(struct db *db, const struct db_stmt *stmt, struct err *err)
+{
+	PGresult *r = PQgetResult(db->conn);
+	enum code c = PQresultStatus(r) == PGRES_PIPELINE_SYNC ? OK : db_fail(db, r, stmt->name, err);
+
+	PQclear(r);
+	return c;
+}
+
 static enum code pipeline(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
 			  size_t n, struct db_rows **ret, struct err *err)
 {
@@ -304,27 +318,40 @@ static enum code pipeline(struct db *db, const struct db_stmt *stmt, size_t n_pa
 			c = receive_one(db, stmt, &ret[i], err);
 		end_one(db);
 	}
-	PQclear(PQgetResult(db->conn)); /* the sync */
+	if (!c)
+		c = receive_sync(db, stmt, err);
+	else
+		PQclear(PQgetResult(db->conn));
 	if (!PQexitPipelineMode(db->conn))
 		db->broken = true;
 	return c;
+}
+
+/* A NULL has no type, but the same parameter of another set may have one. */
+static void take_types(struct packed *first, size_t n_params, const struct db_param *params, size_t n)
+{
+	for (size_t i = n_params; i < n * n_params; i++)
+		if (!first->types[i % n_params])
+			first->types[i % n_params] = type_of(&params[i]);
 }
 
 enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
 			size_t n, struct db_rows **ret, struct err *err)
 {
 	auto_mem struct db_rows **rows = x_calloc(n + 1, sizeof *rows);
-	int64_t start_us = time_mono_us();
+	int64_t start_us = time_mono_us(); /* preparing waits for locks, too */
 	struct packed first = {0};
 
 	if (n == 0)
 		return OK;
 	pack_params(&first, n_params, params);
+	take_types(&first, n_params, params, n);
 	enum code c = prepared_for(db, stmt, &first, n_params, err);
 	packed_clear(&first);
 	if (!c)
 		c = pipeline(db, stmt, n_params, params, n, rows, err);
 	note_time(db, stmt->name, stmt->sql, start_us);
+	metric_add(db->pool->queries, (int64_t)n - 1);
 	if (!c)
 		memcpy(ret, rows, n * sizeof *rows);
 	else

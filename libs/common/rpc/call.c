@@ -218,14 +218,13 @@ static size_t slice(struct call *const *calls, size_t n)
 
 void calls_run(struct worker *w, struct call *const *calls, size_t n)
 {
-	if (atomic_load(&w->server->cancelling)) {
-		for (size_t i = 0; i < n; i++)
-			call_answer(calls[i], UNAVAILABLE, "the server is shutting down");
-		return;
-	}
 	for (size_t done = 0, k; done < n; done += k) {
 		k = slice(calls + done, n - done);
-		run(w, calls + done, k);
+		if (!atomic_load(&w->server->cancelling))
+			run(w, calls + done, k);
+		else
+			for (size_t i = done; i < done + k; i++)
+				call_answer(calls[i], UNAVAILABLE, "the server is shutting down");
 	}
 }
 

@@ -1,18 +1,5 @@
 /* The database module against a real Postgres that is restarted. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <pthread.h>
-
-#include "../servers.h"
-#include "base/base.h"
-#include "db/db.h"
-
-static struct server pg;
-static struct db_pool *pool;
+#include "fixture.h"
 
 static const struct db_migration MIGRATIONS[] = {
 	{"001_init", "CREATE TABLE t (id bigint PRIMARY KEY, name text, data bytea, flag boolean, at timestamptz,"
@@ -21,48 +8,10 @@ static const struct db_migration MIGRATIONS[] = {
 	{0},
 };
 
-static struct db_pool *new_pool(const char *schema, int max)
-{
-	char dsn[128];
-
-	snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d user=postgres dbname=postgres", pg.port);
-	return db_pool_new(&(struct db_pool_options){
-		.dsn = dsn, .schema = schema, .max_connections = max, .take_timeout_us = 300000});
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	struct err err;
-
-	postgres_new(&pg);
-	pool = new_pool("test", 4);
-	enum code c = db_migrate(pool, MIGRATIONS, &err);
-	if (c)
-		print_error("%s\n", err.text);
-	return c;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	db_pool_free(pool);
-	server_free(&pg, SIGINT);
-	return 0;
-}
-
-static struct db *take_db(void)
-{
-	struct db *db = NULL;
-	struct err err;
-
-	for (int i = 0; i < 100; i++) {
-		if (db_take(pool, &db, &err) == OK)
-			return db;
-		usleep(20000);
-	}
-	fail_msg("%s", err.text);
-	return NULL;
+	return world_start(MIGRATIONS);
 }
 
 static const struct db_stmt INSERT = {"insert", "INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6, $7)"};
@@ -502,5 +451,5 @@ int main(void)
 		cmocka_unit_test(test_migration_status),
 		cmocka_unit_test(test_migrate_at_once),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, world_stop);
 }
