@@ -315,12 +315,11 @@ static enum code take_one_by_one(struct lane *l, const struct bus_message *messa
 
 static void pause_us(struct materialiser *m, int64_t us)
 {
-	int64_t end_us = time_now_us() + us;
-	struct timespec end = {.tv_sec = end_us / USEC_PER_SEC, .tv_nsec = end_us % USEC_PER_SEC * 1000};
+	int64_t until_us = time_mono_us() + us;
 
 	pthread_mutex_lock(&m->lock);
-	while (!m->stopping && pthread_cond_timedwait(&m->stop, &m->lock, &end) == 0)
-		;
+	while (!m->stopping && cond_wait_until(&m->stop, &m->lock, until_us))
+		continue;
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -470,7 +469,7 @@ struct materialiser *materialiser_new(struct admin *admin)
 
 	m->admin = admin;
 	pthread_mutex_init(&m->lock, NULL);
-	pthread_cond_init(&m->stop, NULL);
+	cond_init_mono(&m->stop);
 	make_metrics(m);
 	m->ready = bus_listen(admin->bus, SUBJECT_READY, NULL, on_ready, NULL, m);
 	for (unsigned i = 0; i < LANES; i++) {

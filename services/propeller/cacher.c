@@ -351,18 +351,9 @@ void cacher_act(struct cacher *c, const struct action *action)
 
 static struct job *take_jobs(struct cacher *c)
 {
-	struct timespec until = {0};
-
 	pthread_mutex_lock(&c->lock);
-	while (!c->first && !c->stopping && c->next_sweep_us > time_mono_us()) {
-		if (c->next_sweep_us == INT64_MAX) {
-			pthread_cond_wait(&c->cond, &c->lock);
-			continue;
-		}
-		until.tv_sec = c->next_sweep_us / USEC_PER_SEC;
-		until.tv_nsec = c->next_sweep_us % USEC_PER_SEC * 1000;
-		pthread_cond_timedwait(&c->cond, &c->lock, &until);
-	}
+	while (!c->first && !c->stopping && cond_wait_until(&c->cond, &c->lock, c->next_sweep_us))
+		continue;
 	struct job *jobs = take(c->first);
 	c->tail = &c->first;
 	pthread_mutex_unlock(&c->lock);
@@ -434,7 +425,6 @@ enum code cacher_new(struct propeller *p, const struct executor_host *host, stru
 {
 	struct catalog_options options = {.target = p->config->catalog_endpoint, .timeout_us = CALL_TIMEOUT_US};
 	enum code code = check_config(p->config, err);
-	pthread_condattr_t attr;
 
 	if (code)
 		return code;
@@ -445,10 +435,7 @@ enum code cacher_new(struct propeller *p, const struct executor_host *host, stru
 	c->next_sweep_us = INT64_MAX;
 	c->jobs = map_new();
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_mono(&c->cond);
 	open_metrics(c);
 	if (cacher_is_on(p->config))
 		c->catalog = catalog_new(&options);

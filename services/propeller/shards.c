@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -222,14 +221,10 @@ static void *shards_thread(void *arg)
 		}
 		if (c && log_allow(&limit, 5 * USEC_PER_SEC, &held))
 			log_warn("cannot keep the lease of the shards", LOG_ERR(&err), LOG_INT("held_back", held));
-		struct timespec at;
-		clock_gettime(CLOCK_REALTIME, &at);
-		int64_t until_us =
-			at.tv_sec * USEC_PER_SEC + at.tv_nsec / 1000 + s->p->config->lease_us / BEATS_PER_LEASE;
-		at = (struct timespec){until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
+		int64_t until_us = time_mono_us() + s->p->config->lease_us / BEATS_PER_LEASE;
 		pthread_mutex_lock(&s->lock);
 		if (!s->stopping)
-			pthread_cond_timedwait(&s->wake, &s->lock, &at);
+			cond_wait_until(&s->wake, &s->lock, until_us);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -242,7 +237,7 @@ struct shards *shards_new(struct propeller *p)
 	s->p = p;
 	gethostname(s->host, sizeof s->host - 1);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->wake, NULL);
+	cond_init_mono(&s->wake);
 	s->owned = metrics_gauge(p->metrics, "propeller:shards:owned", NULL, "Shards that this propeller runs.");
 	return s;
 }

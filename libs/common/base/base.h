@@ -2,6 +2,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cond.h"
 #include "base/err.h"
 #include "base/ids.h"
 #include "base/log.h"

@@ -1,12 +1,11 @@
 #include "base/queue.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/cond.h"
 #include "base/time.h"
 
 struct queue {
@@ -60,12 +59,8 @@ struct queue *queue_new(const char *name, size_t capacity)
 	q->items = x_calloc(capacity, sizeof *q->items);
 	q->fd = -1;
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->not_empty, &attr);
+	cond_init_mono(&q->not_empty);
 	pthread_cond_init(&q->not_full, NULL);
-	pthread_condattr_destroy(&attr);
 	enlist(q);
 	return q;
 }
@@ -123,14 +118,12 @@ bool queue_try_push(struct queue *q, void *item)
 
 static void wait_for_item(struct queue *q, int64_t timeout_us)
 {
-	int64_t until;
-	if (timeout_us < 0 || __builtin_add_overflow(time_mono_us(), timeout_us, &until))
-		until = -1;
-	struct timespec at = {until / USEC_PER_SEC, until % USEC_PER_SEC * 1000};
-	int rc = 0;
-	while (!q->count && !q->closed && rc != ETIMEDOUT)
-		rc = until < 0 ? pthread_cond_wait(&q->not_empty, &q->lock)
-			       : pthread_cond_timedwait(&q->not_empty, &q->lock, &at);
+	int64_t until_us;
+	if (timeout_us < 0 || __builtin_add_overflow(time_mono_us(), timeout_us, &until_us))
+		until_us = INT64_MAX;
+	while (!q->count && !q->closed)
+		if (!cond_wait_until(&q->not_empty, &q->lock, until_us))
+			break;
 }
 
 size_t queue_pop(struct queue *q, void **items, size_t max, int64_t timeout_us)

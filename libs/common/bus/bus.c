@@ -1,5 +1,4 @@
 /* The connection that comes and goes, and addressed messages over it. */
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -71,22 +70,14 @@ void link_unsubscribe(struct link *l, natsSubscription *sub)
 	pthread_mutex_unlock(&l->bus->lock);
 }
 
-static void deadline_in(struct timespec *at, int64_t us)
-{
-	int64_t until_us = time_mono_us() + us;
-
-	*at = (struct timespec){until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
-}
-
 struct link *link_wait(struct bus *b, uint64_t generation, int64_t timeout_us)
 {
-	struct timespec at;
+	int64_t until_us = time_mono_us() + timeout_us;
 	struct link *l = NULL;
 
-	deadline_in(&at, timeout_us);
 	pthread_mutex_lock(&b->lock);
 	while (!b->stopping && (!b->link || b->link->generation <= generation || atomic_load(&b->link->closed)))
-		if (pthread_cond_timedwait(&b->changed, &b->lock, &at) == ETIMEDOUT)
+		if (!cond_wait_until(&b->changed, &b->lock, until_us))
 			break;
 	if (b->link && b->link->generation > generation && !atomic_load(&b->link->closed)) {
 		l = b->link;
@@ -307,11 +298,10 @@ static void keep(struct bus *b)
 
 static bool pause_for(struct bus *b, int64_t us)
 {
-	struct timespec at;
+	int64_t until_us = time_mono_us() + us;
 
-	deadline_in(&at, us);
 	pthread_mutex_lock(&b->lock);
-	while (!b->stopping && pthread_cond_timedwait(&b->changed, &b->lock, &at) != ETIMEDOUT)
+	while (!b->stopping && cond_wait_until(&b->changed, &b->lock, until_us))
 		continue;
 	bool go_on = !b->stopping;
 	pthread_mutex_unlock(&b->lock);
@@ -352,16 +342,12 @@ static void *bus_thread(void *arg)
 struct bus *bus_new(const struct bus_options *options)
 {
 	struct bus *b = x_calloc(1, sizeof *b);
-	pthread_condattr_t attr;
 
 	b->url = x_strdup(options->url);
 	b->name = x_strdup(options->name);
 	snprintf(b->last_error, sizeof b->last_error, "no answer yet");
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&b->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_mono(&b->changed);
 	if (options->metrics) {
 		b->connects = metrics_counter(options->metrics, "bus:connects", NULL, "Connections made.");
 		b->sent = metrics_counter(options->metrics, "bus:sent", NULL, "Addressed messages sent.");
@@ -375,13 +361,11 @@ struct bus *bus_new(const struct bus_options *options)
  * the bus is left to it. */
 static bool wait_closed(struct bus *b)
 {
-	struct timespec at;
-	int timed_out = 0;
+	int64_t until_us = time_mono_us() + CLOSE_WAIT_US;
 
-	deadline_in(&at, CLOSE_WAIT_US);
 	pthread_mutex_lock(&b->lock);
-	while (b->links > 0 && timed_out != ETIMEDOUT)
-		timed_out = pthread_cond_timedwait(&b->changed, &b->lock, &at);
+	while (b->links > 0 && cond_wait_until(&b->changed, &b->lock, until_us))
+		continue;
 	bool closed = b->links == 0;
 	pthread_mutex_unlock(&b->lock);
 	return closed;

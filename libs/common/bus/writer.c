@@ -3,7 +3,6 @@
  * Each message asks for its acknowledgement on an inbox of ours, "<inbox>.<id>"; the stream answers
  * {"stream":…,"seq":N} or an error. Anything but an acknowledgement makes the writer fail until it has recovered. */
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -117,7 +116,6 @@ static void on_complete(void *closure)
 struct bus_writer *bus_writer_new(struct bus *b, const struct bus_writer_options *options)
 {
 	struct bus_writer *w = x_calloc(1, sizeof *w);
-	pthread_condattr_t attr;
 
 	w->bus = b;
 	w->stream = options->stream;
@@ -127,10 +125,7 @@ struct bus_writer *bus_writer_new(struct bus *b, const struct bus_writer_options
 	w->failed = true; /* until the first recovery */
 	snprintf(w->why, sizeof w->why, "not connected yet");
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->moved, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_mono(&w->moved);
 	return w;
 }
 
@@ -166,13 +161,12 @@ static bool wait_room(struct bus_writer *w)
 
 	while (!w->failed && in_flight(w) >= w->max_in_flight) {
 		int64_t now_us = time_mono_us(), next_us = MIN(now_us + SLICE_US, until_us);
-		struct timespec at = {next_us / USEC_PER_SEC, next_us % USEC_PER_SEC * 1000};
 		if (atomic_load(&w->link->closed))
 			fail(w, "the connection was lost");
 		else if (now_us >= until_us)
 			fail(w, "no acknowledgement for 5 s");
 		else
-			pthread_cond_timedwait(&w->moved, &w->lock, &at);
+			cond_wait_until(&w->moved, &w->lock, next_us);
 	}
 	return !w->failed;
 }

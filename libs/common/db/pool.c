@@ -1,7 +1,5 @@
 /* The pool: connections that wait, and waiting for one. */
-#include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #include "private.h"
 
@@ -27,11 +25,7 @@ struct db_pool *db_pool_new(const struct db_pool_options *o)
 	p->slow_us = o->slow_query_us;
 	p->replica = o->replica;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->returned, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_mono(&p->returned);
 	if (!o->metrics)
 		return p;
 	auto_mem char *taken = x_printf("%s:connections_taken", prefix), *queries = x_printf("%s:statements", prefix);
@@ -125,13 +119,11 @@ static enum code connect_new(struct db_pool *p, struct db **ret, struct err *err
 static enum code wait_turn(struct db_pool *p, struct db **ret, struct err *err)
 {
 	int64_t until_us = time_mono_us() + p->take_timeout_us;
-	struct timespec until = {until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
 	enum code c = OK;
 
 	pthread_mutex_lock(&p->lock);
 	while (!c && !p->free && p->open >= p->max)
-		if (pthread_cond_timedwait(&p->returned, &p->lock, &until) == ETIMEDOUT && !p->free &&
-		    p->open >= p->max)
+		if (!cond_wait_until(&p->returned, &p->lock, until_us) && !p->free && p->open >= p->max)
 			c = err_set(err, UNAVAILABLE, "all %d database connections are busy", p->max);
 	if (!c) {
 		*ret = p->free;

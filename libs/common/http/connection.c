@@ -1,5 +1,4 @@
 /* Connections: who is in which state since when, and the sweeper that ends those who take too long. */
-#include <errno.h>
 #include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -141,13 +140,6 @@ static void sweep(struct http_server *s)
 	}
 }
 
-/* pthread_cond_timedwait on s->changed, which runs by the monotonic clock. */
-static void wait_until(struct http_server *s, int64_t mono_us)
-{
-	struct timespec at = {mono_us / USEC_PER_SEC, mono_us % USEC_PER_SEC * 1000};
-	pthread_cond_timedwait(&s->changed, &s->lock, &at);
-}
-
 void *http_sweeper(void *server)
 {
 	struct http_server *s = server;
@@ -159,7 +151,7 @@ void *http_sweeper(void *server)
 			pthread_cond_wait(&s->changed, &s->lock);
 			continue;
 		}
-		wait_until(s, time_mono_us() + tick_us);
+		cond_wait_until(&s->changed, &s->lock, time_mono_us() + tick_us);
 		sweep(s);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -178,8 +170,8 @@ void http_connections_end(struct http_server *s, bool all)
 bool http_connections_wait(struct http_server *s, int64_t deadline_us)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->n_busy && time_mono_us() < deadline_us)
-		wait_until(s, deadline_us);
+	while (s->n_busy && cond_wait_until(&s->changed, &s->lock, deadline_us))
+		continue;
 	bool idle = s->n_busy == 0;
 	pthread_mutex_unlock(&s->lock);
 	return idle;

@@ -162,7 +162,6 @@ static enum code start_threads(struct http_server *s, struct err *err)
 enum code http_server_new(const struct http_server_options *options, struct http_server **ret, struct err *err)
 {
 	struct http_server *s = x_calloc(1, sizeof *s);
-	pthread_condattr_t attr;
 	s->o = *options;
 	s->listen_fd = -1;
 	set_defaults(&s->o);
@@ -170,10 +169,7 @@ enum code http_server_new(const struct http_server_options *options, struct http
 	s->o.upload_dir = s->upload_dir = x_strdup(options->upload_dir);
 	s->queue = queue_new("http", (size_t)s->o.max_connections);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_mono(&s->changed);
 	if (s->o.metrics)
 		make_metrics(&s->metrics, s->o.metrics);
 	if (s->upload_dir)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cond.h"
 #include "base/log.h"
 #include "grpc/health/v1/health.h"
 
@@ -163,12 +164,7 @@ static void server_free(struct rpc_server *s)
 
 static void init_locks(struct rpc_server *s)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->stop_wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_mono(&s->stop_wake);
 	pthread_mutex_init(&s->stop_lock, NULL);
 	pthread_mutex_init(&s->stream_lock, NULL);
 	pthread_mutex_init(&s->arriving_lock, NULL);
@@ -219,12 +215,11 @@ void rpc_server_set_serving(struct rpc_server *s, bool serving)
 /* True once nothing is under way any more; waits until `until_us` (monotonic) for it. */
 static bool wait_stopped(struct rpc_server *s, int64_t until_us)
 {
-	struct timespec until = {until_us / USEC_PER_SEC, until_us % USEC_PER_SEC * 1000};
 	bool done;
 
 	pthread_mutex_lock(&s->stop_lock);
 	while (!(done = s->is_stopped && atomic_load(&s->calls) == 0))
-		if (pthread_cond_timedwait(&s->stop_wake, &s->stop_lock, &until) == ETIMEDOUT)
+		if (!cond_wait_until(&s->stop_wake, &s->stop_lock, until_us))
 			break;
 	pthread_mutex_unlock(&s->stop_lock);
 	return done;

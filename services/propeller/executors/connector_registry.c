@@ -1,8 +1,5 @@
 /* Which connector has which task types: they are asked at the start and now and then.
  * Source: flyteplugins webapi/connector/client.go: getConnectorRegistry (v1.16.8). */
-#include <errno.h>
-#include <time.h>
-
 #include "connector.h"
 #include "flyteidl/service/agent.h"
 
@@ -132,13 +129,11 @@ void registry_refresh(struct registry *r)
 
 void registry_wait(struct registry *r)
 {
-	struct timespec until;
+	int64_t until_us = time_mono_us() + START_PATIENCE_US;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += START_PATIENCE_US / USEC_PER_SEC;
 	pthread_mutex_lock(&r->lock);
-	while (r->asked > 0 && pthread_cond_timedwait(&r->answered, &r->lock, &until) != ETIMEDOUT)
-		;
+	while (r->asked > 0 && cond_wait_until(&r->answered, &r->lock, until_us))
+		continue;
 	pthread_mutex_unlock(&r->lock);
 	take_answers(r);
 }
@@ -231,7 +226,7 @@ enum code registry_open(struct registry *r, struct executor *x, const struct con
 	r->x = x;
 	r->arena = arena_new(0);
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->answered, NULL);
+	cond_init_mono(&r->answered);
 	enum code code = connectors_read(config, r, err);
 	if (code)
 		return code;
