@@ -85,7 +85,6 @@ extern const struct api_binding admin_workflow_rpcs[];
 extern const struct api_binding admin_launch_plan_rpcs[];
 extern const struct api_binding admin_named_entity_rpcs[];
 extern const struct api_binding admin_attributes_rpcs[];
-extern const struct api_binding admin_execution_create_rpcs[];
 extern const struct api_binding admin_description_rpcs[];
 extern const struct api_binding admin_event_rpcs[];
 extern const struct api_binding admin_execution_metrics_rpcs[];
@@ -99,9 +98,10 @@ extern const struct api_binding admin_data_proxy_rpcs[];    /* DataProxyService 
 extern const struct api_binding admin_about_rpcs[];         /* AdminService */
 extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataService */
 extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */
-/* AdminService: reading by key, many at once */
+/* AdminService: what is done together */
 extern const struct api_together_binding admin_task_lookups[];
 extern const struct api_together_binding admin_execution_lookups[];
+extern const struct api_together_binding admin_execution_create_together[];
 
 extern const struct config_key admin_keys[];
 extern const struct db_timed admin_database_series[];

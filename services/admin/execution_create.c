@@ -1,27 +1,15 @@
-/* CreateExecution: one statement writes the execution and the command to propeller.
+/* CreateExecution: checks and what is written; execution_insert.c writes it.
  * Source: flyteadmin pkg/manager/impl/execution_manager.go, validation/execution_validator.go (v1.16.8). */
 #include <ctype.h>
 
-#include "execution.h"
+#include "execution_create.h"
 #include "flyte/identifier.h"
-#include "flyte/shard.h"
 #include "flyte/text.h"
 #include "pb/pb.h"
 #include "task_resources.h"
 #include "validation.h"
 
 enum { MAX_NAME = 63, RANDOM_NAME = 19, MAX_COMMAND_BYTES = 1000 * 1000 };
-
-static const struct db_stmt CREATE = {
-	"execution_create",
-	"WITH e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
-	"state_principal, principal, mode, launch_entity, launch_plan_name, launch_plan_version, workflow_name, "
-	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution, source_execution) "
-	"VALUES ($1, $2, $3, $4, $5, $5, $5, $6, $21, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $22, $25) "
-	"RETURNING key), t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, e.key FROM e, "
-	"unnest($23::text[], $24::text[]) u (k, v) ON CONFLICT DO NOTHING) "
-	"INSERT INTO outbox (key, subject, payload) SELECT key, $19, $20 FROM e RETURNING id",
-};
 
 static const struct db_stmt PROJECT_STATE = {
 	"execution_project_state",
@@ -82,30 +70,61 @@ static enum code check_overrides(const AdminExecutionSpec *spec, struct err *err
 }
 
 /* What the project says of executions is asked in the same breath. */
-static enum code check_project(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in,
-			       struct execution_project *ret, struct err *err)
+static enum code ask_project(struct request *rq, struct db *db, const char *name, struct project *ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(in->project),
+	enum code c = db_query(db, &PROJECT_STATE, &rows, err, db_text(name),
 			       db_i32(ADMIN_MATCHABLE_RESOURCE_WORKFLOW_EXECUTION_CONFIG),
 			       db_i32(ADMIN_MATCHABLE_RESOURCE_TASK_RESOURCE),
 			       db_i32(ADMIN_MATCHABLE_RESOURCE_PLUGIN_OVERRIDE));
 
 	if (c)
 		return c;
-	bool found = db_rows_count(rows);
-	c = check_project_state(rq, found, found ? db_get_i64(rows, 0, 0) : 0, in->project, in->domain, err);
-	if (c)
-		return c;
+	ret->found = db_rows_count(rows);
+	if (!ret->found)
+		return OK;
 	struct str labels = db_get_str(rows, 0, 2);
-	ret->has_attributes = db_get_bool(rows, 0, 1);
-	ret->has_resources = db_get_bool(rows, 0, 3);
-	return labels.len ? pb_unpack_own(ADMIN_LABELS_DESC, labels, rq->arena, (void **)&ret->labels, err) : OK;
+	ret->state = db_get_i64(rows, 0, 0);
+	ret->says.has_attributes = db_get_bool(rows, 0, 1);
+	ret->says.has_resources = db_get_bool(rows, 0, 3);
+	return labels.len ? pb_unpack_own(ADMIN_LABELS_DESC, labels, rq->arena, (void **)&ret->says.labels, err) : OK;
 }
 
-static enum code check_create(struct request *rq, struct db *db, const AdminExecutionCreateRequest *in,
-			      struct execution_project *ret, struct err *err)
+/* Most of what is created at once is of one project. */
+static enum code get_project(struct creating *all, struct request *rq, const char *name, const struct project **ret,
+			     struct err *err)
 {
+	struct project *p = all->projects, *end = p + all->n_projects;
+
+	while (p < end && strcmp(p->name, name) != 0)
+		p++;
+	if (p == end) {
+		*p = (struct project){.name = name};
+		enum code c = ask_project(rq, all->db, name, p, err);
+		if (c)
+			return c;
+		all->n_projects++;
+	}
+	*ret = p;
+	return OK;
+}
+
+static enum code check_project(struct creating *all, struct creation *x, struct err *err)
+{
+	const AdminExecutionCreateRequest *in = x->in;
+	const struct project *p;
+	enum code c = get_project(all, x->rq, in->project, &p, err);
+
+	if (!c)
+		c = check_project_state(x->rq, p->found, p->state, in->project, in->domain, err);
+	if (!c)
+		x->project = p->says;
+	return c;
+}
+
+static enum code check_create(struct creating *all, struct creation *x, struct err *err)
+{
+	const AdminExecutionCreateRequest *in = x->in;
 	enum code c = check_text(in->project, "project", err);
 
 	if (!c)
@@ -113,7 +132,7 @@ static enum code check_create(struct request *rq, struct db *db, const AdminExec
 	if (!c)
 		c = check_name(in->name, err);
 	if (!c)
-		c = check_project(rq, db, in, ret, err);
+		c = check_project(all, x, err);
 	if (!c && !in->spec)
 		c = err_set(err, INVALID_ARGUMENT, "missing spec");
 	if (!c)
@@ -124,21 +143,6 @@ static enum code check_create(struct request *rq, struct db *db, const AdminExec
 }
 
 /* ---- what is written ---- */
-
-struct creation {
-	struct request *rq;
-	const AdminExecutionCreateRequest *in;
-	const struct launchable *launch;
-	int64_t key, now_us;
-	CoreWorkflowExecutionIdentifier *id;
-	AdminExecutionSpec *spec;
-	CoreLiteralMap *inputs;
-	struct execution_parent parent;
-	struct str packed_inputs, command;
-	char *inputs_uri; /* NULL when they are inline */
-	int64_t source;   /* key of the execution that it recovers; 0 for none */
-	struct execution_project project;
-};
 
 static CoreWorkflowExecutionIdentifier *make_id(struct request *rq, const AdminExecutionCreateRequest *in)
 {
@@ -173,7 +177,7 @@ static AdminExecutionSpec *make_spec(struct creation *x, const AlulaStartExecuti
 }
 
 /* The part of the closure that stays as it is. */
-static AdminExecutionClosure *make_closure(struct creation *x)
+static AdminExecutionClosure *make_closure(const struct creation *x)
 {
 	AdminExecutionClosure *c = pb_new(x->rq->arena, ADMIN_EXECUTION_CLOSURE_DESC);
 	const AdminExecutionSpec *spec = x->spec;
@@ -248,58 +252,14 @@ static enum code pack_command(struct creation *x, AlulaStartExecution *start, st
 	return OK;
 }
 
-/* Labels are tags with values. */
-static void list_tags(const struct creation *x, struct db_array *keys, struct db_array *values)
-{
-	const AdminExecutionSpec *spec = x->in->spec;
-
-	for (size_t i = 0; spec->labels && i < spec->labels->n_values; i++) {
-		db_array_add(keys, db_text(spec->labels->values[i]->key));
-		db_array_add(values, db_text(spec->labels->values[i]->value));
-	}
-	for (size_t i = 0; i < spec->n_tags; i++) {
-		db_array_add(keys, db_text(spec->tags[i]));
-		db_array_add(values, db_text(""));
-	}
-}
-
-static enum code insert(struct creation *x, struct db *db, struct outbox_rows *sent, struct err *err)
-{
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	const CoreIdentifier *reference = x->spec->launch_plan, *workflow = x->launch->plan.workflow.id;
-	bool task = reference->resource_type == CORE_RESOURCE_TYPE_TASK;
-	struct db_array *keys = db_array_new(x->rq->arena, db_text("")),
-			*values = db_array_new(x->rq->arena, db_text(""));
-	char subject[SUBJECT_BYTES];
-
-	list_tags(x, keys, values);
-	subject_commands(execution_shard(x->key), subject);
-	enum code c = db_query(db, &CREATE, &rows, err, db_i64(x->key), db_text(x->id->project), db_text(x->id->domain),
-			       db_text(x->id->name), db_time(x->now_us), db_text(x->rq->principal),
-			       db_i32((int32_t)x->spec->metadata->mode), db_text(task ? "task" : "launch_plan"),
-			       db_text(task ? "" : reference->name), db_text(task ? "" : reference->version),
-			       db_text(workflow->name), db_text(workflow->version),
-			       db_text(task ? reference->name : ""), db_text(task ? reference->version : ""),
-			       db_text(x->inputs_uri), x->inputs_uri ? db_null() : db_bytea(x->packed_inputs),
-			       db_bytea(pb_pack(x->spec, x->rq->arena)),
-			       db_bytea(pb_pack(make_closure(x), x->rq->arena)), db_text(subject), db_bytea(x->command),
-			       db_text(x->spec->metadata->principal), x->parent.key ? db_i64(x->parent.key) : db_null(),
-			       db_array(keys), db_array(values), x->source ? db_i64(x->source) : db_null());
-	if (c == ALREADY_EXISTS)
-		return err_set(err, ALREADY_EXISTS, "execution %s:%s:%s already exists", x->id->project, x->id->domain,
-			       x->id->name);
-	if (!c)
-		outbox_note(sent, db_get_i64(rows, 0, 0), subject, x->command);
-	return c;
-}
-
 /* The spec is where they were once. */
 static const CoreLiteralMap *given_inputs(const AdminExecutionCreateRequest *in)
 {
 	return in->inputs && in->inputs->n_literals ? in->inputs : in->spec->inputs;
 }
 
-static enum code create(struct creation *x, struct db *db, struct outbox_rows *sent, struct err *err)
+/* Everything that is written, and the files that must be there before. */
+static enum code make(struct creation *x, struct db *db, struct err *err)
 {
 	const AdminLaunchPlan *plan = x->launch->plan.launch_plan;
 	AlulaStartExecution *start = pb_new(x->rq->arena, ALULA_START_EXECUTION_DESC);
@@ -321,48 +281,80 @@ static enum code create(struct creation *x, struct db *db, struct outbox_rows *s
 	if (c)
 		return c;
 	x->spec = make_spec(x, start);
+	x->closure = make_closure(x);
 	c = store_inputs(x, err);
 	if (!c)
 		c = store_recovery(x, db, start, err);
-	if (!c)
-		c = pack_command(x, start, err);
-	if (!c)
-		c = insert(x, db, sent, err);
-	/* Whether it was committed is not known when the connection broke. */
-	if (c && c != UNAVAILABLE && x->inputs_uri)
-		store_remove(admin_of(x->rq)->store, x->inputs_uri, NULL);
-	if (c && c != UNAVAILABLE && *start->recovery_uri)
-		store_remove(admin_of(x->rq)->store, start->recovery_uri, NULL);
-	return c;
+	x->recovery_uri = start->recovery_uri;
+	return c ? c : pack_command(x, start, err);
+}
+
+/* Files of an execution that isn't there. Whether it was committed is not known when the connection broke. */
+static void remove_files(const struct creation *x, enum code code)
+{
+	struct store *store = admin_of(x->rq)->store;
+
+	if (code == OK || code == UNAVAILABLE)
+		return;
+	if (x->inputs_uri)
+		store_remove(store, x->inputs_uri, NULL);
+	if (x->recovery_uri && *x->recovery_uri)
+		store_remove(store, x->recovery_uri, NULL);
+}
+
+static void prepare(struct creating *all, struct api_one *one)
+{
+	struct creation *x = &all->at[all->n];
+
+	*x = (struct creation){.one = one, .rq = one->rq, .in = one->in};
+	one->code = check_create(all, x, one->err);
+	if (!one->code)
+		one->code = launchable_get(x->rq, all->db, x->in->spec->launch_plan, x->in->spec, &x->launch, one->err);
+	if (!one->code)
+		one->code = make(x, all->db, one->err);
+	if (!one->code) {
+		all->n++;
+		return;
+	}
+	remove_files(x, one->code);
+	launchable_put(x->launch);
+}
+
+static void create_executions(struct api_one *const *ones, size_t n)
+{
+	auto_free(db_give) struct db *db = NULL;
+	auto_outbox_rows struct outbox_rows sent = {0};
+	struct admin *admin = admin_of(ones[0]->rq);
+	struct creating all = {0};
+	struct err err;
+	enum code c = db_take(admin->db, &db, &err);
+
+	all.db = db;
+	for (size_t i = 0; i < n; i++)
+		if (c)
+			ones[i]->code = err_set(ones[i]->err, c, "%s", err.text);
+		else
+			prepare(&all, ones[i]);
+	executions_insert(&all, &sent);
+	outbox_send(admin->outbox, &sent);
+	for (struct creation *x = all.at; x < all.at + all.n; x++) {
+		AdminExecutionCreateResponse *ret = x->one->ret;
+		ret->id = x->id;
+		remove_files(x, x->one->code);
+		launchable_put(x->launch);
+	}
 }
 
 enum code admin_create_execution(struct request *rq, const AdminExecutionCreateRequest *in,
 				 AdminExecutionCreateResponse *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(launchable_put) struct launchable *launch = NULL;
-	auto_outbox_rows struct outbox_rows sent = {0};
-	struct admin *admin = admin_of(rq);
-	struct execution_project project = {0};
-	enum code c = db_take(admin->db, &db, err);
+	struct api_one one = {rq, in, ret, err, OK}, *ones[] = {&one};
 
-	if (!c)
-		c = check_create(rq, db, in, &project, err);
-	if (!c)
-		c = launchable_get(rq, db, in->spec->launch_plan, in->spec, &launch, err);
-	if (c)
-		return c;
-	struct creation x = {.rq = rq, .in = in, .launch = launch, .project = project};
-	c = create(&x, db, &sent, err);
-	if (c)
-		return c;
-	outbox_send(admin->outbox, &sent);
-	ret->id = x.id;
-	return OK;
+	create_executions(ones, 1);
+	return one.code;
 }
-API_THUNK(admin_create_execution)
 
-const struct api_binding admin_execution_create_rpcs[] = {
-	{"CreateExecution", admin_create_execution_api},
+const struct api_together_binding admin_execution_create_together[] = {
+	{"CreateExecution", create_executions},
 	{0},
 };

@@ -35,7 +35,6 @@ static const struct {
 	{&ADMIN_SERVICE_TABLE, admin_description_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_about_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_attributes_rpcs},
-	{&ADMIN_SERVICE_TABLE, admin_execution_create_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_event_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_metrics_rpcs},
 	{&ADMIN_SERVICE_TABLE, admin_execution_parent_rpcs},
@@ -50,7 +49,8 @@ static const struct {
 	/* clang-format on */
 };
 
-static const struct api_together_binding *const TOGETHER[] = {admin_execution_lookups, admin_task_lookups};
+static const struct api_together_binding *const TOGETHER[] = {admin_execution_lookups, admin_task_lookups,
+							      admin_execution_create_together};
 
 static const char *const SLOW_SERVICES[] = {"flyteidl.service.DataProxyService", NULL};
 

@@ -132,8 +132,6 @@ static const char *find_header(const struct request *rq, const char *name)
 	return NULL;
 }
 
-enum { TOGETHER_BYTES = 1 << 20 };
-
 /* What a worker has of a call while it runs. */
 struct running {
 	struct call *call;
@@ -206,26 +204,14 @@ static void run(struct worker *w, struct call *const *calls, size_t n)
 	arena_reset(w->arena);
 }
 
-/* How many of them are run together: large ones would take much memory at once. */
-static size_t slice(struct call *const *calls, size_t n)
-{
-	size_t bytes = grpc_byte_buffer_length(calls[0]->in), i = 1;
-
-	while (i < n && (bytes += grpc_byte_buffer_length(calls[i]->in)) <= TOGETHER_BYTES)
-		i++;
-	return i;
-}
-
 void calls_run(struct worker *w, struct call *const *calls, size_t n)
 {
-	for (size_t done = 0, k; done < n; done += k) {
-		k = slice(calls + done, n - done);
-		if (!atomic_load(&w->server->cancelling))
-			run(w, calls + done, k);
-		else
-			for (size_t i = done; i < done + k; i++)
-				call_answer(calls[i], UNAVAILABLE, "the server is shutting down");
+	if (atomic_load(&w->server->cancelling)) {
+		for (size_t i = 0; i < n; i++)
+			call_answer(calls[i], UNAVAILABLE, "the server is shutting down");
+		return;
 	}
+	run(w, calls, n);
 }
 
 /* ---- arrival ---- */

@@ -3,7 +3,10 @@
 
 #define SWEEP_US (5 * USEC_PER_SEC)
 
-enum { LANE_WORKERS = 2 }; /* one waits for the database while the other reads and answers */
+enum {
+	LANE_WORKERS = 2,          /* one waits for the database while the other reads and answers */
+	TOGETHER_BYTES = 64 << 10, /* larger requests hold nobody up: they are calls of one, run by the others */
+};
 
 static void *poll_events(void *arg)
 {
@@ -67,7 +70,7 @@ static bool is_quick(const struct rpc_server *s, const char *path)
 
 static struct queue *queue_for(struct rpc_server *s, const struct call *c)
 {
-	if (api_takes_together(c->method))
+	if (api_takes_together(c->method) && grpc_byte_buffer_length(c->in) <= TOGETHER_BYTES)
 		vec_each (struct lane *, lane, &s->crew.lanes)
 			if (lane->method == c->method)
 				return lane->queue;
