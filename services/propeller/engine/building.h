@@ -15,6 +15,7 @@ struct making {
 	const struct engine_options *options;
 	struct map *tasks;     /* id as text -> struct task */
 	struct map *workflows; /* id as text -> struct workflow */
+	VEC(struct workflow *) wanted;
 };
 
 /* One of its workflows being made. */
@@ -31,6 +32,8 @@ struct building {
 void making_fail(struct making *m, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *making_id_text(struct arena *a, const CoreIdentifier *id);
 
+/* A node runs it. The compiler does not look into the others, nor do we. */
+void workflow_want(struct making *m, struct workflow *w);
 void workflow_build(struct making *m, struct workflow *w, const CoreWorkflowTemplate *template);
 /* All nodes are there: bindings, edges, and whether every node is reached. */
 void graph_build(struct building *b);

@@ -101,8 +101,10 @@ struct closure *closure_new(const CoreCompiledWorkflowClosure *from, const struc
 			add_task(&m, from->tasks[i]->template_);
 	add_workflows(&m);
 	c->workflows[0].inner = dynamic;
-	for (uint32_t i = 0; i < c->n_workflows && !c->error; i++)
-		workflow_build(&m, &c->workflows[i], template_of(&m, i));
+	workflow_want(&m, &c->workflows[0]);
+	for (size_t i = 0; i < m.wanted.n && !c->error; i++)
+		workflow_build(&m, m.wanted.at[i], template_of(&m, (uint32_t)(m.wanted.at[i] - c->workflows)));
+	vec_free(&m.wanted);
 	map_free(m.tasks);
 	map_free(m.workflows);
 	c->bytes = arena_used(a);

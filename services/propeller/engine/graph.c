@@ -43,11 +43,20 @@ static void bind(struct building *b, uint32_t i, CoreBinding *const *bindings, s
 	wn->n_bindings = (uint32_t)n;
 }
 
+/* Runs only when something else says so. */
+static bool waits_to_be_taken(const struct workflow *w, uint32_t i)
+{
+	return w->nodes[i].parent != NO_NODE || i == w->failure_node;
+}
+
+/* Of nodes that wait to be taken, Flyte's compiler follows bindings alone, and so its executions do. */
 static void add_upstream_ids(struct building *b, uint32_t i)
 {
 	const CoreNode *n = b->nodes[i];
 	uint32_t at;
 
+	if (waits_to_be_taken(b->w, i))
+		return;
 	for (size_t k = 0; k < n->n_upstream_node_ids; k++) {
 		if (node_names_find(&b->names, n->upstream_node_ids[k], &at))
 			vec_push(&b->upstream[i], at);
@@ -74,12 +83,6 @@ static void make_distinct(uint32_t *at, size_t *n)
 		if (out == 0 || at[out - 1] != at[i])
 			at[out++] = at[i];
 	*n = out;
-}
-
-/* Runs only when something else says so. */
-static bool waits_to_be_taken(const struct workflow *w, uint32_t i)
-{
-	return w->nodes[i].parent != NO_NODE || i == w->failure_node;
 }
 
 static void close_upstream(struct building *b, uint32_t i)

@@ -264,7 +264,9 @@ static void fill_workflow(struct building *b, uint32_t i)
 	}
 	wn->kind = KIND_SUBWORKFLOW;
 	wn->workflow = map_get(b->making->workflows, str_of(making_id_text(b->w->arena, n->sub_workflow_ref)));
-	if (!wn->workflow)
+	if (wn->workflow)
+		workflow_want(b->making, wn->workflow);
+	else
 		making_fail(b->making, "BadSpecificationError",
 			    "node [%s]: its sub-workflow is not in the compiled workflow", wn->id);
 }
@@ -364,6 +366,13 @@ static void free_building(struct building *b)
 	free(b->sources);
 	free(b->nodes);
 	map_free(b->names.index);
+}
+
+void workflow_want(struct making *m, struct workflow *w)
+{
+	if (!w->wanted)
+		vec_push(&m->wanted, w);
+	w->wanted = true;
 }
 
 void workflow_build(struct making *m, struct workflow *w, const CoreWorkflowTemplate *t)

@@ -124,7 +124,8 @@ struct workflow {
 	uint32_t failure_node;     /* NO_NODE: none */
 	uint32_t first_of_failure; /* from here on nodes belong to it */
 	bool interruptible, fail_after;
-	bool inner; /* it runs in a node */
+	bool inner;  /* it runs in a node */
+	bool wanted; /* by a node, or it is the primary one; others are not made */
 };
 
 struct closure {

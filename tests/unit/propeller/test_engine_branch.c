@@ -337,12 +337,24 @@ static void test_conjunctions(void **state)
 static void test_cycle(void **state)
 {
 	struct rig *r = *state;
-	CoreNode *b = three_ways(r, "echo");
+	CoreNode *b = three_ways(r, "echo"), *n9 = python_node(r, "n9", 0, 1);
 
-	node_after(&r->w, python_node(r, "n9", 0, 0), "n0");
-	node_after(&r->w, b->branch_node->if_else->case_->then_node, "n9");
+	node_after(&r->w, n9, "n0");
+	b->branch_node->if_else->case_->then_node->inputs[0]->binding = promise(r->a, "n9", "o0");
 	assert_true(str_starts(str_of(feed(r, accepted_with(r, int_literal(r->a, 7)))),
 			       "W FAILING {SYSTEM BadSpecificationError: node ["));
+}
+
+/* As Flyte has it: what a branch's node reads is all that it waits for, whatever it names upstream. */
+static void test_names_upstream(void **state)
+{
+	struct rig *r = *state;
+	CoreNode *taken = three_ways(r, "echo")->branch_node->if_else->case_->then_node;
+
+	node_after(&r->w, python_node(r, "n9", 0, 0), "n0");
+	node_after(&r->w, taken, "n9");
+	node_after(&r->w, taken, "nowhere");
+	assert_non_null(strstr(feed(r, accepted_with(r, int_literal(r->a, 11))), "N n0-0-n0-n1 SUCCEEDED"));
 }
 
 int main(void)
@@ -361,6 +373,7 @@ int main(void)
 		TEST(test_odd_comparisons),
 		TEST(test_conjunctions),
 		TEST(test_cycle),
+		TEST(test_names_upstream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

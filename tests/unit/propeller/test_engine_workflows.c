@@ -175,6 +175,20 @@ static void test_missing(void **state)
 			       "W FAILING {SYSTEM BadSpecificationError: node [n0]: its sub-workflow is not in"));
 }
 
+/* Nobody has looked into a sub-workflow that no node runs. */
+static void test_unused(void **state)
+{
+	struct rig *r = *state;
+	struct wf inner = wf_inner(&r->w, "inner"), unused = wf_inner(&r->w, "unused");
+	CoreTaskTemplate *t = wf_task(&r->w, "echo", 0, 0);
+
+	node_add(&r->w, node_of_workflow(r->a, "n0", &inner));
+	wf_node_new(&inner, "m0", t);
+	node_after(&unused, wf_node_new(&unused, "m0", t), "nowhere");
+	node_add(&unused, node_of_workflow(r->a, "m1", &unused));
+	assert_non_null(strstr(feed(r, accepted(&r->w, 1)), "W SUCCEEDED"));
+}
+
 /* What waits for a slot does not hold up what needs none. */
 static void test_parallelism(void **state)
 {
@@ -310,6 +324,7 @@ int main(void)
 		TEST(test_nesting),
 		TEST(test_endless),
 		TEST(test_missing),
+		TEST(test_unused),
 		TEST(test_parallelism),
 		TEST(test_failure_node),
 		TEST(test_failure_node_fails),
