@@ -12,6 +12,9 @@
  *     sub-workflows that contain themselves (Flyte's recursion does not end);
  *   - nodes in branches whose ids, "<branch>-<node>", another node has, and timeouts that are no durations are refused
  *     (Flyte registers them, and then can't build the executions: ValueCollision, SyntaxError);
+ *   - nodes of branches that wait for their own branch are refused (CycleDetected; Flyte registers them, but what runs
+ *     into one finds no outputs or does not end), as are items of arrays that are neither tasks nor launch plans
+ *     (InvalidValue; the engine has no others);
  *   - a sub-workflow is compiled once, however many others use it (Flyte compiles it anew for each that does, and
  *     prefixes the ids of its branches' nodes once more each time);
  *   - an array node that says `is_original_sub_node_interface` maps over a task or launch plan which knows nothing of

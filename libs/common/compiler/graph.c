@@ -188,6 +188,25 @@ static const char *name_of_rank(const void *arg, uint32_t i)
 	return ((const struct ranks *)arg)->name[i];
 }
 
+/* Nothing runs that waits for its own branch, or for what waits for that. Flyte does not look: such a node finds no
+ * outputs, or waits for ever. It suffices that a branch comes after its nodes, as they know nodes outside only. */
+static void check_branches(struct compilation *c, const struct ranks *r)
+{
+	struct edges all = {0};
+	struct graph g = {r->n, &all, name_of_rank, r, r->of[START]};
+
+	vec_each (struct edge *, e, &c->edges)
+		vec_push(&all, *e);
+	vec_each (struct edge *, e, &c->upstream)
+		vec_push(&all, *e);
+	vec_each (struct compile_node **, n, &c->nodes)
+		for (size_t i = 0; i < (*n)->n_cases; i++)
+			add_edge(&all, r->of[(*n)->cases[i]->at], r->of[(*n)->at]);
+	edges_sort(&all);
+	graph_walk(&g, c->program, arena_array(c->arena, bool, r->n));
+	vec_free(&all);
+}
+
 static void check_reachable(struct compilation *c, const struct ranks *r)
 {
 	struct graph g = {r->n, &c->edges, name_of_rank, r, r->of[START]};
@@ -202,6 +221,8 @@ static void check_reachable(struct compilation *c, const struct ranks *r)
 	if (lost.len)
 		compile_error(&c->program->errors, "UnreachableNodes", START_ID,
 			      "The Workflow contain unreachable nodes [%s].", buf_text(&lost));
+	if (!compile_errors_count(&c->program->errors))
+		check_branches(c, r);
 }
 
 /* ---- connections ---- */

@@ -205,10 +205,27 @@ static CoreVariableMap *lift(struct arena *a, const CoreArrayNode *array, const 
 	return lifted;
 }
 
+/* What has nodes or waits by itself cannot: an item is one task or one execution. */
+static bool may_be_item(const CoreNode *n)
+{
+	if (n->target_case == CORE_NODE_TARGET_WORKFLOW_NODE)
+		return n->workflow_node->reference_case != CORE_WORKFLOW_NODE_REFERENCE_SUB_WORKFLOW_REF;
+	return n->target_case == CORE_NODE_TARGET_TASK_NODE || n->target_case == CORE_NODE_TARGET_NOT_SET;
+}
+
+static const struct interface *refuse_item(struct compilation *c, const struct compile_node *n)
+{
+	compile_error(&c->program->errors, "InvalidValue", n->node->id,
+		      "Invalid value [ArrayNode.Node]: the items of an array can only be tasks or launch plans.");
+	return NULL;
+}
+
 static const struct interface *array_interface(struct compilation *c, struct compile_node *n)
 {
 	CoreArrayNode *array = n->node->array_node;
 
+	if (array->node && !may_be_item(array->node))
+		return refuse_item(c, n);
 	/* flytekit wraps a mapped task in one that takes lists; anything else is mapped over as it is. */
 	struct compile_node *inner = add_inner_node(c, array->node ? array->node : pb_new(c->arena, CORE_NODE_DESC));
 	inner->apart = true;

@@ -67,7 +67,7 @@ struct compile_node {
 	size_t n_cases;
 	uint32_t at; /* place in compilation.nodes */
 	bool inner;  /* in a branch or an array, or the failure node: not part of the graph itself */
-	bool apart;  /* its id is not among the graph's: an array's node, and the failure node, told of before */
+	bool apart;  /* its id is not among the graph's: an array's node, or a failure node that was told of */
 	bool tried;  /* its interface was looked for */
 	bool bad_aliases;
 };

@@ -156,11 +156,12 @@ static void add_edges(struct compilation *c)
 
 static void add_failure_node(struct compilation *c, CoreNode *n)
 {
-	if (map_get(c->index, str_of(n->id)))
+	struct compile_node *x = add_inner_node(c, n);
+
+	x->apart = map_get(c->index, str_of(n->id)) != NULL;
+	if (x->apart)
 		compile_error(&c->program->errors, "DuplicateId", n->id,
 			      "Trying to insert two nodes with the same id.");
-	struct compile_node *x = add_inner_node(c, n);
-	x->apart = true;
 	check_node(c, x);
 	check_bindings(c, x, &c->upstream);
 }

@@ -1,143 +1,7 @@
 /* Kinds of nodes: what each takes and gives, its connections, and what is refused with which code. */
-#include "compiler_fixture.h"
+#include "compiler_nodes.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-
-#define ENTITY(type, name) "{resource_type: " type ", project: p, domain: d, name: " name ", version: v}"
-#define PLAN(id, name, inputs)                                                                                         \
-	"{id: " id ", workflow_node: {launchplan_ref: " ENTITY("LAUNCH_PLAN", name) "}, inputs: [" inputs "]}"
-#define SUB(id, name, inputs)                                                                                          \
-	"{id: " id ", workflow_node: {sub_workflow_ref: " ENTITY("WORKFLOW", name) "}, inputs: [" inputs "]}"
-#define GATE(id, condition, inputs)   "{id: " id ", gate_node: {" condition "}, inputs: [" inputs "]}"
-#define ARRAY(id, node, more, inputs) "{id: " id ", array_node: {node: " node more "}, inputs: [" inputs "]}"
-#define BRANCH(id, cases, inputs)     "{id: " id ", branch_node: {if_else: {" cases "}}, inputs: [" inputs "]}"
-#define COMPARE(left, right)          "{comparison: {operator: GT, left_value: {" left "}, right_value: {" right "}}}"
-#define VAR(name)                     "var: " name
-#define NUMBER                        "primitive: {integer: 10}"
-#define ABOVE_TEN(name)               COMPARE(VAR(name), NUMBER)
-#define CASE(condition, node)         "case: {condition: " condition ", then_node: " node "}"
-#define IF(condition, node)           "{condition: " condition ", then_node: " node "}"
-#define ELSE(node)                    ", else_node: " node
-#define ERROR                         ", error: {failed_node_id: x, message: no}"
-#define ADD_INPUT(id)                 ADD(id, INPUT("x"), ONE)
-#define WITH_INPUT                    INPUTS("x: " INT)
-#define OUTPUT(node)                                                                                                   \
-	"interface: {inputs: {variables: {x: " INT "}}, outputs: {variables: {o0: " INT                                \
-	"}}}, outputs: [" BIND("o0", PROMISE(node, "o0")) "], "
-
-/* ---- branches ---- */
-
-static void test_branch_connections(void **state)
-{
-	struct result *r = *state;
-
-	accept(r, OUTPUT("b") NODES(ADD_INPUT("a") ", " BRANCH(
-			  "b", CASE(ABOVE_TEN("y"), ADD("one", PROMISE("a", "o0"), INPUT("x"))) ELSE(ADD_INPUT("two")),
-			  BIND("y", PROMISE("a", "o0")))));
-	assert_string_equal(downstream(r), "a: b; b: end-node; start-node: a");
-	assert_string_equal(upstream(r), "a: start-node; b: a; b-one: a start-node; b-two: start-node; end-node: b");
-	const CoreNode *b = r->closure->primary->template_->nodes[3];
-	assert_string_equal(b->branch_node->if_else->case_->then_node->id, "b-one");
-	assert_string_equal(b->branch_node->if_else->else_node->id, "b-two");
-}
-
-static void test_nested_branch(void **state)
-{
-	struct result *r = *state;
-
-	accept(r, WITH_INPUT NODES(BRANCH("b",
-					  CASE(ABOVE_TEN("y"), BRANCH("c", CASE(ABOVE_TEN("z"), ADD_INPUT("d")) ERROR,
-								      BIND("z", INPUT("x")))) ERROR,
-					  BIND("y", INPUT("x")))));
-	assert_string_equal(upstream(r), "b: start-node; b-c: start-node; b-c-d: start-node; end-node: b");
-	assert_string_equal(downstream(r), "b: end-node; start-node: b");
-}
-
-/* What all cases give; an error gives nothing and takes nothing away. */
-static void test_common_outputs(void **state)
-{
-	struct result *r = *state;
-	static const char *const TWO[] = {ADD_INPUT("two"), NODE("two", "void", ""),
-					  NODE("two", "say", BIND("s", CONST("string_value: a")))};
-	static const char *const REFUSED[] = {
-		NULL, "Code: VariableNameNotFound, Node Id: b, Description: Variable [o0] not found on node [b].",
-		"Code: MismatchingTypes, Node Id: b-two, Description: Variable [o0] (type [simple:INTEGER]) doesn't "
-		"match expected type [simple:STRING]."};
-
-	for (size_t i = 0; i < ARRAY_SIZE(TWO); i++) {
-		const char *body =
-			arena_printf(r->arena,
-				     OUTPUT("b") NODES(BRANCH("b", CASE(ABOVE_TEN("y"), ADD_INPUT("one")) ELSE("%s"),
-							      BIND("y", INPUT("x")))),
-				     TWO[i]);
-		if (REFUSED[i])
-			refuse(r, body, REFUSED[i]);
-		else
-			accept(r, body);
-	}
-	accept(r, OUTPUT("b") NODES(BRANCH("b", CASE(ABOVE_TEN("y"), ADD_INPUT("one")) ERROR, BIND("y", INPUT("x")))));
-}
-
-static void refuse_branch(struct result *r, const char *cases, const char *text)
-{
-	refuse(r, arena_printf(r->arena, WITH_INPUT NODES(BRANCH("b", "%s", BIND("y", INPUT("x")))), cases), text);
-}
-
-static void test_bad_branches(void **state)
-{
-	struct result *r = *state;
-
-	refuse(r, NODES("{id: b, branch_node: {}}"),
-	       "Code: ValueRequired, Node Id: b, Description: Value required "
-	       "[Branch.IfElse].");
-	refuse_branch(r, "", "Value required [Branch.IfElse.Case].");
-	refuse_branch(r, "",
-		      "Code: BranchNodeHasNoCondition, Node Id: b, Description: One of the branches on the node "
-		      "doesn't have a condition.");
-	refuse_branch(r, CASE(ABOVE_TEN("y"), ADD_INPUT("a")),
-		      "Code: BranchNodeHasNoDefault, Node Id: b, Description: Branch Node must have either the else "
-		      "case set or a default error.");
-	refuse_branch(r, "case: {condition: " ABOVE_TEN("y") "}" ERROR,
-		      "Code: BranchNodeIdNotFound, Node Id: b, Description: BranchNode not assigned");
-	refuse_branch(r, "case: {then_node: " ADD_INPUT("a") "}" ERROR, "Code: BranchNodeHasNoCondition, Node Id: b");
-	refuse_branch(r, CASE(ABOVE_TEN("y"), ADD("a", INPUT("q"), ONE)) ERROR,
-		      "Code: ParameterNotBound, Node Id: b-a, Description: Parameter not bound [x].");
-	refuse_branch(r, CASE(ABOVE_TEN("y"), ADD("a", PROMISE("z", "o0"), ONE)) ERROR,
-		      "Code: NodeReferenceNotFound, Node Id: z");
-}
-
-static void test_bad_conditions(void **state)
-{
-	struct result *r = *state;
-
-	refuse_branch(r, CASE(ABOVE_TEN("z"), ADD_INPUT("a")) ERROR,
-		      "Code: VariableNameNotFound, Node Id: b, Description: Variable [z] not found on node [b].");
-	refuse_branch(r, CASE(COMPARE(VAR("y"), "primitive: {string_value: a}"), ADD_INPUT("a")) ERROR,
-		      "Code: MismatchingTypes, Node Id: b, Description: Variable [RightValue] (type [simple:STRING]) "
-		      "doesn't match expected type [simple:INTEGER].");
-	refuse_branch(r, CASE("{}", ADD_INPUT("a")) ERROR, "Description: Value required [Expr].");
-	refuse_branch(r, CASE("{comparison: {left_value: {" NUMBER "}}}", ADD_INPUT("a")) ERROR,
-		      "Description: Value required [RightValue].");
-	refuse_branch(r, CASE(COMPARE("", NUMBER), ADD_INPUT("a")) ERROR,
-		      "Description: Value required [LeftValue.Val].");
-	refuse_branch(r,
-		      CASE("{conjunction: {left_expression: " ABOVE_TEN("y") ", right_expression: " ABOVE_TEN("z") "}}",
-			   ADD_INPUT("a")) ERROR,
-		      "Code: VariableNameNotFound, Node Id: b");
-	refuse_branch(r, CASE("{conjunction: {left_expression: " ABOVE_TEN("y") "}}", ADD_INPUT("a")) ERROR,
-		      "Code: BranchNodeHasNoCondition, Node Id: b");
-}
-
-/* Branches are understood when they are met: what they look at has to come before them. */
-static void test_branch_order(void **state)
-{
-	struct result *r = *state;
-
-	refuse(r,
-	       WITH_INPUT NODES(BRANCH("b", CASE(ABOVE_TEN("y"), NODE("c", "void", "")) ERROR,
-				       BIND("y", PROMISE("a", "o0"))) ", " ADD_INPUT("a")),
-	       "Code: NodeReferenceNotFound, Node Id: a");
-}
 
 /* ---- workflows in workflows ---- */
 
@@ -272,6 +136,21 @@ static void test_arrays(void **state)
 	refuse(r, NODES(ARRAY("a", "{id: n, task_node: {}}", "", "")), "Code: ValueRequired, Node Id: n");
 }
 
+/* An item is one task or one execution. */
+static void test_bad_items(void **state)
+{
+	struct result *r = *state;
+	static const char *const ITEMS[] = {GATE("n", "sleep: {duration: \"1s\"}", ""), "{id: n, branch_node: {}}",
+					    ARRAY("n", NODE("m", "void", ""), "", ""), SUB("n", "s", "")};
+	static const char INVALID[] = "Collected Errors: 1\n\tError 0: Code: InvalidValue, Node Id: a, Description: "
+				      "Invalid value [ArrayNode.Node]: the items of an array can only be tasks or "
+				      "launch plans.";
+
+	for (size_t i = 0; i < ARRAY_SIZE(ITEMS); i++)
+		refuse_with(r, arena_printf(r->arena, NODES(ARRAY("a", "%s", "", "")), ITEMS[i]), "s",
+			    "interface: {}, " NODES(NODE("m", "void", "")), INVALID);
+}
+
 #define LIFT ", is_original_sub_node_interface: true"
 
 /* Others are lifted: inputs that are not bound, and outputs, become lists. */
@@ -322,6 +201,10 @@ static void test_failure_nodes(void **state)
 	refuse(r, WITH_INPUT NODES(ADD_INPUT("a")) FAILURE(ADD("f", INPUT("q"), ONE)),
 	       "Code: ParameterNotBound, Node Id: f");
 	refuse(r, WITH_INPUT NODES(ADD_INPUT("a")) FAILURE(NODE("a", "void", "")), "Code: DuplicateId, Node Id: a");
+	refuse(r,
+	       WITH_INPUT NODES(BRANCH("b", CASE(ABOVE_TEN("y"), NODE("c", "void", "")) ERROR, BIND("y", INPUT("x"))))
+		       FAILURE(NODE("b-c", "void", "")),
+	       "Code: ValueCollision, Node Id: b-c, Description: Id is expected to be unique. b-c already exists.");
 }
 
 /* ---- requirements ---- */
@@ -448,18 +331,13 @@ static void test_bad_dynamic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_branch_connections),
-		TEST(test_nested_branch),
-		TEST(test_common_outputs),
-		TEST(test_bad_branches),
-		TEST(test_bad_conditions),
-		TEST(test_branch_order),
 		TEST(test_sub_workflows),
 		TEST(test_bad_sub_workflows),
 		TEST(test_all_errors),
 		TEST(test_launch_plans),
 		TEST(test_gates),
 		TEST(test_arrays),
+		TEST(test_bad_items),
 		TEST(test_lifted_arrays),
 		TEST(test_failure_nodes),
 		TEST(test_requirements),
