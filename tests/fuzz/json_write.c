@@ -14,13 +14,18 @@ static const struct json_options FORMS[] = {
 
 static bool all_exact(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
-/* Does JSON keep all of it? Not the unknown fields within an Any, nor that a Value has no value, which is written as
- * null. */
+/* What has no value, or a null that is another number than NULL_VALUE, is written as null. */
+static bool value_is_exact(const PbValue *v)
+{
+	return v->kind_case == PB_VALUE_KIND_NULL_VALUE ? v->null_value == PB_NULL_VALUE_NULL_VALUE : v->kind_case != 0;
+}
+
+/* Does JSON keep all of it? Not the unknown fields within an Any. */
 static bool is_exact(const ProtobufCMessage *m)
 {
 	if (!m)
 		return true;
-	if (m->descriptor == PB_ANY_DESC || (m->descriptor == PB_VALUE_DESC && ((const PbValue *)m)->kind_case == 0))
+	if (m->descriptor == PB_ANY_DESC || (m->descriptor == PB_VALUE_DESC && !value_is_exact((const PbValue *)m)))
 		return false;
 	for (unsigned i = 0; i < m->descriptor->n_fields; i++)
 		if (m->descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&

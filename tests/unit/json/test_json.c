@@ -133,6 +133,17 @@ static void test_special_forms(void **state)
 		"needs a \"value\"");
 }
 
+/* As protojson: a null has one form, whatever number it came with. */
+static void test_null_of_another_number(void **state)
+{
+	PbValue v = PB_VALUE_INIT;
+
+	(void)state;
+	v.kind_case = PB_VALUE_KIND_NULL_VALUE;
+	v.null_value = (PbNullValue)1;
+	writes(&v, (struct json_options){.enum_numbers = true}, "null");
+}
+
 static void test_options(void **state)
 {
 	CoreTaskNode *n = pb_new(arena, CORE_TASK_NODE_DESC);
@@ -260,11 +271,12 @@ static void test_cannot_be_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars),       cmocka_unit_test(test_maps),
-		cmocka_unit_test(test_special_forms), cmocka_unit_test(test_options),
-		cmocka_unit_test(test_refused),       cmocka_unit_test(test_ignoring),
-		cmocka_unit_test(test_depth),         cmocka_unit_test(test_every_prefix),
-		cmocka_unit_test(test_paths),         cmocka_unit_test(test_cannot_be_written),
+		cmocka_unit_test(test_scalars),           cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_special_forms),     cmocka_unit_test(test_null_of_another_number),
+		cmocka_unit_test(test_options),           cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_ignoring),          cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_every_prefix),      cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_cannot_be_written),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
