@@ -1,4 +1,6 @@
 /* Message to JSON to message. Input: a type, then a message as protobuf. */
+#include <math.h>
+
 #include "fuzz.h"
 #include "google/protobuf/any.h"
 #include "google/protobuf/struct.h"
@@ -12,12 +14,38 @@ static const struct json_options FORMS[] = {
 	{.proto_names = true, .enum_numbers = true},
 };
 
-static bool all_exact(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
+static bool is_exact(const ProtobufCMessage *m);
 
 /* What has no value, or a null that is another number than NULL_VALUE, is written as null. */
 static bool value_is_exact(const PbValue *v)
 {
 	return v->kind_case == PB_VALUE_KIND_NULL_VALUE ? v->null_value == PB_NULL_VALUE_NULL_VALUE : v->kind_case != 0;
+}
+
+/* The i-th element of an array, or a field itself. All NaNs are written as one. */
+static bool element_is_exact(ProtobufCType type, const void *at, size_t i)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_MESSAGE: return is_exact(((ProtobufCMessage *const *)at)[i]);
+	case PROTOBUF_C_TYPE_DOUBLE: return !isnan(((const double *)at)[i]);
+	case PROTOBUF_C_TYPE_FLOAT: return !isnan(((const float *)at)[i]);
+	default: return true;
+	}
+}
+
+static bool all_exact(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	const void *member = (const char *)m + f->offset;
+
+	if (!pb_field_is_set(m, f))
+		return f->type != PROTOBUF_C_TYPE_MESSAGE || f->descriptor != PB_VALUE_DESC;
+	if (f->label != PROTOBUF_C_LABEL_REPEATED)
+		return element_is_exact(f->type, member, 0);
+	size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
+	for (size_t i = 0; i < n; i++)
+		if (!element_is_exact(f->type, *(const void *const *)member, i))
+			return false;
+	return true;
 }
 
 /* Does JSON keep all of it? Not the unknown fields within an Any. */
@@ -28,23 +56,7 @@ static bool is_exact(const ProtobufCMessage *m)
 	if (m->descriptor == PB_ANY_DESC || (m->descriptor == PB_VALUE_DESC && !value_is_exact((const PbValue *)m)))
 		return false;
 	for (unsigned i = 0; i < m->descriptor->n_fields; i++)
-		if (m->descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
-		    !all_exact(m, &m->descriptor->fields[i]))
-			return false;
-	return true;
-}
-
-static bool all_exact(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
-{
-	const void *member = (const char *)m + f->offset;
-
-	if (!pb_field_is_set(m, f))
-		return f->descriptor != PB_VALUE_DESC;
-	if (f->label != PROTOBUF_C_LABEL_REPEATED)
-		return is_exact(*(ProtobufCMessage *const *)member);
-	size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
-	for (size_t i = 0; i < n; i++)
-		if (!is_exact((*(ProtobufCMessage *const *const *)member)[i]))
+		if (!all_exact(m, &m->descriptor->fields[i]))
 			return false;
 	return true;
 }
