@@ -7,7 +7,7 @@
 #include "flyte/shard.h"
 
 static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t connections, const char *metrics_prefix,
-				 struct db_pool *replica)
+				 bool keyed, struct db_pool *replica)
 {
 	struct db_pool_options options = {
 		.dsn = dsn,
@@ -18,6 +18,7 @@ static struct db_pool *open_pool(struct admin *admin, const char *dsn, int64_t c
 		.metrics_prefix = metrics_prefix,
 		.timed = admin_database_series,
 		.timed_prefix = "flyte:admin:admin:database",
+		.keyed = keyed,
 		.replica = replica,
 	};
 	return db_pool_new(&options);
@@ -40,8 +41,8 @@ static enum code open_replica(struct admin *admin, struct err *err)
 	database.dsn = config->replica_dsn;
 	enum code c = database_dsn(&database, &dsn, err);
 	if (!c)
-		admin->replica =
-			open_pool(admin, buf_text(&dsn), database.max_connections, "flyte:admin:replica_db", NULL);
+		admin->replica = open_pool(admin, buf_text(&dsn), database.max_connections, "flyte:admin:replica_db",
+					   false, NULL);
 	return c;
 }
 
@@ -55,11 +56,11 @@ enum code admin_open_pools(struct admin *admin, struct err *err)
 		c = open_replica(admin, err);
 	if (c)
 		return c;
-	admin->db =
-		open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db", admin->replica);
+	admin->db = open_pool(admin, buf_text(&dsn), config->database.max_connections, "flyte:admin:db", false,
+			      admin->replica);
 	/* Each lane of events keeps a connection for itself. */
-	admin->data_db =
-		open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db", NULL);
+	admin->data_db = open_pool(admin, buf_text(&dsn), config->data_proxy_connections + LANES, "flyte:admin:data_db",
+				   true, NULL);
 	return OK;
 }
 

@@ -63,7 +63,10 @@ static enum code stop_propeller(struct telling *t, struct err *err)
 static enum code write_rows(struct telling *t, struct err *err)
 {
 	struct arena *a = t->rq->arena;
-	enum code c = table_write(&t->fold, t->db, err);
+	struct table_steps steps = {0};
+
+	table_write(&t->fold, &steps);
+	enum code c = table_run(&steps, t->db, err);
 
 	if (!c)
 		c = db_exec(t->db, &TOLD, NULL, err, db_i64(t->x->key),

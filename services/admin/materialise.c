@@ -211,7 +211,7 @@ static void fold_records(struct fold *f, const record_list *records)
 }
 
 /* Propeller has the start of an execution that it has begun, and needs no abort (minus the key) of one that is over. */
-static enum code forget_commands(struct fold *f, struct db *db, struct err *err)
+static void forget_commands(struct fold *f, struct table_steps *steps)
 {
 	VEC(int64_t) keys = {0};
 
@@ -221,9 +221,9 @@ static enum code forget_commands(struct fold *f, struct db *db, struct err *err)
 		if ((*x)->known && (*x)->over)
 			vec_push(&keys, -(*x)->key);
 	}
-	enum code c = outbox_forget(db, keys.at, keys.n, err);
+	if (keys.n)
+		steps->at[steps->n++] = outbox_forget(f->arena, keys.at, keys.n);
 	vec_free(&keys);
-	return c;
 }
 
 static bool anything_new(const struct fold *f)
@@ -236,17 +236,17 @@ static bool anything_new(const struct fold *f)
 
 static enum code write_batch(struct lane *l, struct fold *f, struct err *err)
 {
+	static const struct db_stmt BEGIN = {"begin", "BEGIN"};
 	auto_outbox_rows struct outbox_rows sent = {0};
+	struct table_steps steps = {.at = {{.stmt = &BEGIN}}, .n = 1};
 
 	if (!anything_new(f))
 		return OK;
-	enum code c = db_begin(l->db, err);
-	if (!c)
-		c = table_write(f, l->db, err);
+	table_write(f, &steps);
+	forget_commands(f, &steps);
+	enum code c = table_run(&steps, l->db, err);
 	if (!c)
 		c = tell_parents(f, l->db, &sent, err);
-	if (!c)
-		c = forget_commands(f, l->db, err);
 	if (c) {
 		db_rollback(l->db);
 		return c;

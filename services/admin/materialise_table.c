@@ -254,27 +254,25 @@ static void put_error(struct columns *c, const CoreExecutionError *e)
 	put(c, e ? db_text(e->code) : db_null());
 }
 
-static enum code write_columns(struct columns *c, const struct db_stmt *stmt, struct db *db, int64_t *ret_affected,
-			       struct err *err)
+static void add_step(struct table_steps *steps, struct columns *c, const struct db_stmt *stmt)
 {
-	struct db_param params[MAX_COLUMNS];
+	struct db_param *params = arena_alloc(c->arena, c->n * sizeof *params);
 
 	for (size_t i = 0; i < c->n; i++)
 		params[i] = db_array(c->at[i]);
-	return db_exec_params(db, stmt, c->n, params, ret_affected, err);
+	steps->at[steps->n++] = (struct db_step){stmt, c->n, params, 0};
 }
 
-static enum code write_executions(struct fold *f, struct db *db, struct err *err)
+static void write_executions(struct fold *f, struct table_steps *steps)
 {
 	static const enum column KINDS[] = {I64, I64, I64, I64, TIME, TIME, I64, BYTES, TEXT, TEXT, TEXT, BYTES};
 	struct columns c = columns_new(f->arena, ARRAY_SIZE(KINDS), KINDS);
-	int64_t n = 0, affected = 0;
 
 	vec_each (struct execution_row **, at, &f->executions) {
 		struct execution_row *x = *at;
 		if (!fold_changes(x))
 			continue;
-		n++;
+		steps->executions++;
 		put(&c, db_i64(x->key));
 		put(&c, db_i64(x->read_seq));
 		put(&c, db_i64(x->seq));
@@ -287,14 +285,11 @@ static enum code write_executions(struct fold *f, struct db *db, struct err *err
 		put(&c, db_text(x->outputs_uri));
 		put_message(&c, x->outputs);
 	}
-	enum code code = n ? write_columns(&c, &WRITE_EXECUTIONS, db, &affected, err) : OK;
-	if (!code && affected != n)
-		return err_set(err, ABORTED, "%lld executions were changed by another admin meanwhile",
-			       (long long)(n - affected));
-	return code;
+	if (steps->executions)
+		add_step(steps, &c, &WRITE_EXECUTIONS);
 }
 
-static enum code write_nodes(struct fold *f, struct db *db, struct err *err)
+static void write_nodes(struct fold *f, struct table_steps *steps)
 {
 	static const enum column KINDS[] = {I64,  TEXT, I64,  I64,  TIME,  TIME,  TIME,  I64,   TEXT,
 					    TEXT, TEXT, TEXT, TEXT, BYTES, BYTES, BYTES, BYTES, BYTES};
@@ -326,10 +321,11 @@ static enum code write_nodes(struct fold *f, struct db *db, struct err *err)
 		put_message(&c, n->metadata);
 		put_message(&c, closure);
 	}
-	return rows ? write_columns(&c, &WRITE_NODES, db, NULL, err) : OK;
+	if (rows)
+		add_step(steps, &c, &WRITE_NODES);
 }
 
-static enum code write_tasks(struct fold *f, struct db *db, struct err *err)
+static void write_tasks(struct fold *f, struct table_steps *steps)
 {
 	static const enum column KINDS[] = {I64,  TEXT, I64,  TEXT, TEXT, TEXT, TEXT, I64,   I64,   I64,
 					    TIME, TIME, TIME, I64,  TEXT, TEXT, TEXT, BYTES, BYTES, BYTES};
@@ -363,10 +359,11 @@ static enum code write_tasks(struct fold *f, struct db *db, struct err *err)
 		put_message(&c, t->outputs);
 		put_message(&c, closure);
 	}
-	return rows ? write_columns(&c, &WRITE_TASKS, db, NULL, err) : OK;
+	if (rows)
+		add_step(steps, &c, &WRITE_TASKS);
 }
 
-static enum code write_signals(struct fold *f, struct db *db, struct err *err)
+static void write_signals(struct fold *f, struct table_steps *steps)
 {
 	static const enum column KINDS[] = {I64, TEXT, TIME, BYTES};
 	struct columns c = columns_new(f->arena, ARRAY_SIZE(KINDS), KINDS);
@@ -377,16 +374,28 @@ static enum code write_signals(struct fold *f, struct db *db, struct err *err)
 		put(&c, db_time(MAX(pb_timestamp_us(s->awaited->occurred_at), 1)));
 		put_message(&c, s->awaited->type);
 	}
-	return f->signal_rows.n ? write_columns(&c, &WRITE_SIGNALS, db, NULL, err) : OK;
+	if (f->signal_rows.n)
+		add_step(steps, &c, &WRITE_SIGNALS);
 }
 
-enum code table_write(struct fold *f, struct db *db, struct err *err)
+void table_write(struct fold *f, struct table_steps *steps)
 {
-	enum code c = write_executions(f, db, err);
+	write_executions(f, steps);
+	write_nodes(f, steps);
+	write_tasks(f, steps);
+	write_signals(f, steps);
+}
 
-	if (!c)
-		c = write_nodes(f, db, err);
-	if (!c)
-		c = write_tasks(f, db, err);
-	return c ? c : write_signals(f, db, err);
+enum code table_run(struct table_steps *steps, struct db *db, struct err *err)
+{
+	enum code c = db_exec_steps(db, steps->at, steps->n, err);
+	int64_t affected = 0;
+
+	for (size_t i = 0; i < steps->n; i++)
+		if (steps->at[i].stmt == &WRITE_EXECUTIONS)
+			affected = steps->at[i].affected;
+	if (!c && affected != steps->executions)
+		return err_set(err, ABORTED, "%lld executions were changed by another admin meanwhile",
+			       (long long)(steps->executions - affected));
+	return c;
 }

@@ -63,6 +63,7 @@ static enum code open_database(struct propeller *p, struct err *err)
 		.dsn = buf_text(&dsn),
 		.schema = "propeller",
 		.max_connections = (int)p->config->database.max_connections,
+		.keyed = true,
 		.metrics = p->metrics,
 		.metrics_prefix = "propeller:db",
 	};

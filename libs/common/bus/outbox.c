@@ -111,11 +111,11 @@ static struct db_param id_array(struct arena *a, const int64_t *ids, size_t n)
 	return db_array(x);
 }
 
-enum code outbox_forget(struct db *db, const int64_t *keys, size_t n, struct err *err)
+struct db_step outbox_forget(struct arena *a, const int64_t *keys, size_t n)
 {
-	auto_free(arena_free) struct arena *a = arena_new(0);
+	struct db_param ids = id_array(a, keys, n);
 
-	return n ? db_exec(db, &FORGET, NULL, err, id_array(a, keys, n)) : OK;
+	return (struct db_step){&FORGET, 1, arena_dup(a, &ids, sizeof ids), 0};
 }
 
 /* ---- flights ---- */

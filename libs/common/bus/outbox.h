@@ -48,8 +48,9 @@ enum code outbox_add(struct db *db, struct outbox_rows *rows, int64_t key, const
 		     struct err *err);
 /* Rows that the caller inserted by itself (in a larger statement): the same memory of them. */
 void outbox_note(struct outbox_rows *rows, int64_t id, const char *subject, struct str payload);
-/* Rows of these keys have arrived, as something else than a confirm shows: delete them in the caller's transaction. */
-enum code outbox_forget(struct db *db, const int64_t *keys, size_t n, struct err *err);
+/* Rows of these keys have arrived, as something else than a confirm shows: a step of the caller's transaction that
+ * deletes them. In `a`. */
+struct db_step outbox_forget(struct arena *a, const int64_t *keys, size_t n);
 
 struct outbox *outbox_new(const struct outbox_options *options); /* listens on its confirm subject, starts its thread */
 void outbox_free(struct outbox *o);

@@ -40,6 +40,9 @@ struct db_pool_options {
 	 * for none. */
 	const struct db_timed *timed;
 	const char *timed_prefix;
+	/* Statements find their rows by keys only: each is planned once, as loops over indexes, whatever its values and
+	 * however small its tables. Else those with arrays are planned at every call. */
+	bool keyed;
 	struct db_pool *replica; /* where db_query_replica reads; borrowed, outlives this pool. NULL for none */
 };
 
@@ -100,6 +103,17 @@ enum code db_exec_params(struct db *db, const struct db_stmt *stmt, size_t n, co
  * is one. ret[i] are the rows of set i. Any error is that of all: nothing has happened, and `ret` is untouched. */
 enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
 			size_t n, struct db_rows **ret, struct err *err);
+
+/* Several statements in one round trip (libpq's pipeline), in one transaction unless there is one; BEGIN may be the
+ * first. An error is that of all: those after it are not run. Each one's time, in metrics and the slow query log, is
+ * that of all. */
+struct db_step {
+	const struct db_stmt *stmt;
+	size_t n;
+	const struct db_param *params; /* borrowed until it has run */
+	int64_t affected;              /* set: rows changed */
+};
+enum code db_exec_steps(struct db *db, struct db_step *steps, size_t n, struct err *err);
 
 /* For statements whose text depends on a choice from tables of ours (sort column, filters): text is made with $n only,
  * by the caller. Planned at each call, for these very values: what is the best index for a rare one is not for others.

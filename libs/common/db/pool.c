@@ -24,6 +24,7 @@ struct db_pool *db_pool_new(const struct db_pool_options *o)
 	p->take_timeout_us = o->take_timeout_us ? o->take_timeout_us : 30 * USEC_PER_SEC;
 	p->slow_us = o->slow_query_us;
 	p->replica = o->replica;
+	p->keyed = o->keyed;
 	pthread_mutex_init(&p->lock, NULL);
 	cond_init_mono(&p->returned);
 	if (!o->metrics)
@@ -78,11 +79,15 @@ static void ignore_notice(void *arg, const char *message)
  * grown, until the next ANALYZE. What finds no index scans all the same, and is no reason to compile. */
 #define PLANNER "SET enable_seqscan TO off; SET jit TO off"
 
+/* A plan that is made once must not be one for a table that was empty then. */
+#define KEYED "; SET plan_cache_mode TO force_generic_plan; SET enable_hashjoin TO off; SET enable_mergejoin TO off"
+
 /* Quoted as an identifier: schema names are ours, but may come from a test. */
-static enum code set_up(struct db *db, const char *schema, struct err *err)
+static enum code set_up(struct db *db, const struct db_pool *p, struct err *err)
 {
-	char *quoted = schema ? PQescapeIdentifier(db->conn, schema, strlen(schema)) : NULL;
-	auto_mem char *sql = quoted ? x_printf(PLANNER "; SET search_path TO %s", quoted) : x_strdup(PLANNER);
+	char *quoted = p->schema ? PQescapeIdentifier(db->conn, p->schema, strlen(p->schema)) : NULL;
+	auto_mem char *sql = x_printf(PLANNER "%s%s%s", p->keyed ? KEYED : "", quoted ? "; SET search_path TO " : "",
+				      quoted ? quoted : "");
 
 	PQfreemem(quoted);
 	return db_simple(db, sql, err);
@@ -106,7 +111,7 @@ static enum code connect_new(struct db_pool *p, struct db **ret, struct err *err
 		return c;
 	}
 	PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
-	enum code c = set_up(db, p->schema, err);
+	enum code c = set_up(db, p, err);
 	if (c) {
 		db_close(db);
 		return c;

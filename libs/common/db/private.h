@@ -44,6 +44,7 @@ struct db {
 struct db_pool {
 	char *dsn, *schema;
 	struct db_pool *replica; /* NULL for none */
+	bool keyed;
 	int max;
 	int64_t take_timeout_us, slow_us;
 	pthread_mutex_t lock;
@@ -67,10 +68,31 @@ struct db_rows {
 	PGresult *result;
 };
 
+/* Parameters as libpq takes them. */
+struct packed {
+	struct buf bytes;
+	const char **values;
+	int *lengths, *formats;
+	Oid *types; /* 0 of a NULL */
+	size_t *offsets;
+	void *memory;
+};
+void pack_params(struct packed *k, size_t n, const struct db_param *params);
+void packed_clear(struct packed *k);
+
+/* See to it that the statement is prepared on this connection for parameters like these. */
+enum code prepared_for(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n, struct err *err);
+/* Takes the result; *ret is it unless it is an error. */
+enum code check_result(struct db *db, const char *name, PGresult *r, PGresult **ret, struct err *err);
+void rows_from(PGresult *r, struct db_rows **ret);
+/* Count and time a statement that was begun at start_us (monotonic); a slow one is logged. */
+void note_time(struct db *db, const struct db_stmt *stmt, int64_t start_us);
+
 /* A parameter's bytes: appended to `b`, network byte order. Not for DB_NULL. */
 void param_add(struct buf *b, const struct db_param *p);
 uint32_t param_oid(int kind);
 uint32_t param_array_oid(int kind);
+Oid param_type(const struct db_param *p); /* 0 of a NULL */
 
 /* Error of the connection or of a result, by SQLSTATE. Marks broken connections. */
 enum code db_fail(struct db *db, const PGresult *r, const char *what, struct err *err);

@@ -45,21 +45,12 @@ enum code db_simple(struct db *db, const char *sql, struct err *err)
 
 /* ---- running ---- */
 
-struct packed {
-	struct buf bytes;
-	const char **values;
-	int *lengths, *formats;
-	Oid *types;
-	size_t *offsets;
-	void *memory;
-};
-
-static Oid type_of(const struct db_param *p)
+Oid param_type(const struct db_param *p)
 {
 	return p->kind == DB_ARRAY ? param_array_oid(p->array->kind) : param_oid((int)p->kind);
 }
 
-static void pack_params(struct packed *k, size_t n, const struct db_param *params)
+void pack_params(struct packed *k, size_t n, const struct db_param *params)
 {
 	char *m = x_calloc(n + 1, sizeof *k->values + sizeof *k->offsets + 2 * sizeof(int) + sizeof(Oid));
 
@@ -74,7 +65,7 @@ static void pack_params(struct packed *k, size_t n, const struct db_param *param
 		param_add(&k->bytes, &params[i]);
 		k->lengths[i] = (int)(k->bytes.len - k->offsets[i]);
 		k->formats[i] = 1;
-		k->types[i] = type_of(&params[i]);
+		k->types[i] = param_type(&params[i]);
 	}
 	/* Only now: the buffer moves while it grows. */
 	for (size_t i = 0; i < n; i++)
@@ -143,7 +134,7 @@ static enum code ensure_prepared(struct db *db, struct prepared **at, const char
 	return prepare(db, name, sql, k, n, at, err);
 }
 
-static void note_time(struct db *db, const char *name, const char *sql, int64_t start_us)
+void note_time(struct db *db, const struct db_stmt *stmt, int64_t start_us)
 {
 	static struct log_limit limit;
 	int64_t took_us = time_mono_us() - start_us;
@@ -152,14 +143,13 @@ static void note_time(struct db *db, const char *name, const char *sql, int64_t 
 	metric_add(db->pool->queries, 1);
 	metric_observe_us(db->pool->query_time, took_us);
 	if (db->pool->timed)
-		metric_observe_us(map_get(db->pool->timed, str_of(name)), took_us);
+		metric_observe_us(map_get(db->pool->timed, str_of(stmt->name)), took_us);
 	if (db->pool->slow_us && took_us > db->pool->slow_us && log_allow(&limit, USEC_PER_SEC, &held))
-		log_warn("slow statement", LOG_STR("statement", name), LOG_STR("sql", sql), LOG_INT("took_us", took_us),
-			 LOG_INT("held_back", held));
+		log_warn("slow statement", LOG_STR("statement", stmt->name), LOG_STR("sql", stmt->sql),
+			 LOG_INT("took_us", took_us), LOG_INT("held_back", held));
 }
 
-/* Takes the result. */
-static enum code check_result(struct db *db, const char *name, PGresult *r, PGresult **ret, struct err *err)
+enum code check_result(struct db *db, const char *name, PGresult *r, PGresult **ret, struct err *err)
 {
 	ExecStatusType status = PQresultStatus(r);
 
@@ -172,15 +162,13 @@ static enum code check_result(struct db *db, const char *name, PGresult *r, PGre
 	return OK;
 }
 
-static void packed_clear(struct packed *k)
+void packed_clear(struct packed *k)
 {
 	buf_clear(&k->bytes);
 	free(k->memory);
 }
 
-/* Prepared for parameters like these. */
-static enum code prepared_for(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n,
-			      struct err *err)
+enum code prepared_for(struct db *db, const struct db_stmt *stmt, const struct packed *k, size_t n, struct err *err)
 {
 	struct str name = str_of(stmt->name);
 	struct prepared *prepared = map_get(db->prepared, name), *before = prepared;
@@ -205,12 +193,12 @@ static enum code run(struct db *db, const struct db_stmt *stmt, size_t n, const 
 		PGresult *r = PQexecPrepared(db->conn, stmt->name, (int)n, k.values, k.lengths, k.formats, 1);
 		c = check_result(db, stmt->name, r, ret, err);
 	}
-	note_time(db, stmt->name, stmt->sql, start_us);
+	note_time(db, stmt, start_us);
 	packed_clear(&k);
 	return c;
 }
 
-static void rows_from(PGresult *r, struct db_rows **ret)
+void rows_from(PGresult *r, struct db_rows **ret)
 {
 	struct db_rows *rows = x_calloc(1, sizeof *rows);
 
@@ -252,111 +240,11 @@ enum code db_query_text(struct db *db, const struct db_stmt *stmt, size_t n, con
 
 	pack_params(&k, n, params);
 	r = PQexecParams(db->conn, stmt->sql, (int)n, k.types, k.values, k.lengths, k.formats, 1);
-	note_time(db, stmt->name, stmt->sql, start_us);
+	note_time(db, stmt, start_us);
 	enum code c = check_result(db, stmt->name, r, &r, err);
 	if (!c)
 		rows_from(r, ret);
 	packed_clear(&k);
-	return c;
-}
-
-/* ---- many at once ---- */
-
-static bool send_one(struct db *db, const struct db_stmt *stmt, size_t n, const struct db_param *params)
-{
-	struct packed k = {0};
-
-	pack_params(&k, n, params);
-	int sent = PQsendQueryPrepared(db->conn, stmt->name, (int)n, k.values, k.lengths, k.formats, 1);
-	packed_clear(&k);
-	return sent;
-}
-
-static enum code receive_one(struct db *db, const struct db_stmt *stmt, struct db_rows **ret, struct err *err)
-{
-	PGresult *r = NULL;
-	enum code c = check_result(db, stmt->name, PQgetResult(db->conn), &r, err);
-
-	if (!c)
-		rows_from(r, ret);
-	return c;
-}
-
-/* What else there is of a statement's answer, up to the NULL that ends it. */
-static void end_one(struct db *db)
-{
-	PGresult *r;
-
-	while ((r = PQgetResult(db->conn)))
-		PQclear(r);
-}
-
-/* The pipeline's end, and that of its transaction: only now is it known whether it has happened. */
-static enum code receive_sync(struct db *db, const struct db_stmt *stmt, struct err *err)
-{
-	PGresult *r = PQgetResult(db->conn);
-	enum code c = PQresultStatus(r) == PGRES_PIPELINE_SYNC ? OK : db_fail(db, r, stmt->name, err);
-
-	PQclear(r);
-	return c;
-}
-
-static enum code pipeline(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
-			  size_t n, struct db_rows **ret, struct err *err)
-{
-	enum code c = OK;
-	bool sent = PQenterPipelineMode(db->conn);
-
-	for (size_t i = 0; sent && i < n; i++)
-		sent = send_one(db, stmt, n_params, params + i * n_params);
-	if (!sent || !PQpipelineSync(db->conn)) {
-		db->broken = true;
-		return db_fail(db, NULL, stmt->name, err);
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (!c)
-			c = receive_one(db, stmt, &ret[i], err);
-		end_one(db);
-	}
-	if (!c)
-		c = receive_sync(db, stmt, err);
-	else
-		PQclear(PQgetResult(db->conn));
-	if (!PQexitPipelineMode(db->conn))
-		db->broken = true;
-	return c;
-}
-
-/* A NULL has no type, but the same parameter of another set may have one. */
-static void take_types(struct packed *first, size_t n_params, const struct db_param *params, size_t n)
-{
-	for (size_t i = n_params; i < n * n_params; i++)
-		if (!first->types[i % n_params])
-			first->types[i % n_params] = type_of(&params[i]);
-}
-
-enum code db_query_each(struct db *db, const struct db_stmt *stmt, size_t n_params, const struct db_param *params,
-			size_t n, struct db_rows **ret, struct err *err)
-{
-	auto_mem struct db_rows **rows = x_calloc(n + 1, sizeof *rows);
-	int64_t start_us = time_mono_us(); /* preparing waits for locks, too */
-	struct packed first = {0};
-
-	if (n == 0)
-		return OK;
-	pack_params(&first, n_params, params);
-	take_types(&first, n_params, params, n);
-	enum code c = prepared_for(db, stmt, &first, n_params, err);
-	packed_clear(&first);
-	if (!c)
-		c = pipeline(db, stmt, n_params, params, n, rows, err);
-	note_time(db, stmt->name, stmt->sql, start_us);
-	metric_add(db->pool->queries, (int64_t)n - 1);
-	if (!c)
-		memcpy(ret, rows, n * sizeof *rows);
-	else
-		for (size_t i = 0; i < n; i++)
-			db_rows_free(rows[i]);
 	return c;
 }
 
@@ -374,9 +262,10 @@ enum code db_commit(struct db *db, struct err *err)
 		db_rollback(db);
 		return err_set(err, INTERNAL, "database: COMMIT of a transaction in which a statement had failed");
 	}
+	static const struct db_stmt COMMIT = {"commit", "COMMIT"};
 	int64_t start_us = time_mono_us();
-	enum code c = db_simple(db, "COMMIT", err);
-	note_time(db, "commit", "COMMIT", start_us);
+	enum code c = db_simple(db, COMMIT.sql, err);
+	note_time(db, &COMMIT, start_us);
 	return c;
 }
 
