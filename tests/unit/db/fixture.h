@@ -15,13 +15,18 @@
 static struct server pg;
 static struct db_pool *pool;
 
-static inline struct db_pool *new_pool(const char *schema, int max)
+static inline struct db_pool *new_pool_of(const char *schema, int max, bool keyed)
 {
 	char dsn[128];
 
 	snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d user=postgres dbname=postgres", pg.port);
 	return db_pool_new(&(struct db_pool_options){
-		.dsn = dsn, .schema = schema, .max_connections = max, .take_timeout_us = 300000});
+		.dsn = dsn, .schema = schema, .max_connections = max, .take_timeout_us = 300000, .keyed = keyed});
+}
+
+static inline struct db_pool *new_pool(const char *schema, int max)
+{
+	return new_pool_of(schema, max, false);
 }
 
 static inline int world_start(const struct db_migration *migrations)
