@@ -1,43 +1,9 @@
 /* Calls that nobody waits for. */
 #include "fixture.h"
 
-#include <semaphore.h>
-
 #include "grpc/reflection/v1/reflection.h"
 
 static struct world *w;
-
-struct one {
-	struct arena *arena;
-	enum code code;
-	struct err err;
-	void *message;
-	sem_t done;
-};
-
-static void on_answer(void *arg, enum code code, void *message, const struct err *err)
-{
-	struct one *o = arg;
-
-	o->code = code;
-	o->message = message;
-	o->err = *err;
-	sem_post(&o->done);
-}
-
-static void begin(struct rpc_calls *calls, struct rpc_channel *c, struct one *o, const struct pb_method *method,
-		  const void *const *in, size_t n, int64_t timeout_us)
-{
-	o->arena = arena_new(0);
-	sem_init(&o->done, 0, 0);
-	rpc_start(calls, c, method, in, n, timeout_us, o->arena, on_answer, o);
-}
-
-static void end(struct one *o)
-{
-	arena_free(o->arena);
-	sem_destroy(&o->done);
-}
 
 static void answers_and_fails(void **state)
 {
