@@ -100,8 +100,11 @@ extern const struct api_binding admin_auth_metadata_rpcs[]; /* AuthMetadataServi
 extern const struct api_binding admin_identity_rpcs[];      /* IdentityService */
 /* AdminService: what is done together */
 extern const struct api_together_binding admin_task_lookups[];
+extern const struct api_together_binding admin_launch_plan_lookups[];
 extern const struct api_together_binding admin_execution_lookups[];
 extern const struct api_together_binding admin_execution_create_together[];
+extern const struct api_together_binding admin_node_execution_lookups[];
+extern const struct api_together_binding admin_task_execution_lookups[];
 
 extern const struct config_key admin_keys[];
 extern const struct db_timed admin_database_series[];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flyte/identifier.h"
+#include "lookup.h"
 #include "named_entity.h"
 #include "pb/pb.h"
 #include "resource.h"
@@ -206,23 +207,24 @@ static enum code fill_plan(struct request *rq, const struct db_rows *rows, size_
 	return OK;
 }
 
-static enum code admin_get_launch_plan(struct request *rq, const AdminObjectGetRequest *in, AdminLaunchPlan *ret,
-				       struct err *err)
+static enum code plan_key(struct request *rq, const void *in, struct db_param *ret, struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	const CoreIdentifier *id = implied_type(in->id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena);
-	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
-
-	if (!c)
-		c = db_take(admin_of(rq)->db, &db, err);
-	if (!c)
-		c = db_query(db, &GET, &rows, err, ID_PARAMS(id));
-	if (!c && !db_rows_count(rows))
-		c = missing_entity(id, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rq->arena, err);
-	return c ? c : fill_plan(rq, rows, 0, 0, ret, err);
+	return resource_key(rq, CORE_RESOURCE_TYPE_LAUNCH_PLAN, in, ret, err);
 }
-API_THUNK(admin_get_launch_plan)
+
+static enum code read_plan(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
+{
+	if (db_rows_count(rows) == 0)
+		return resource_missing(rq, CORE_RESOURCE_TYPE_LAUNCH_PLAN, in, err);
+	return fill_plan(rq, rows, 0, 0, ret, err);
+}
+
+static void get_launch_plans(struct api_one *const *ones, size_t n)
+{
+	static const struct lookup LOOKUP = {&GET, 4, plan_key, read_plan};
+
+	lookup_together(&LOOKUP, ones, n);
+}
 
 enum code registry_launch_plan(struct request *rq, struct db *db, const CoreIdentifier *id,
 			       struct registered_launch_plan *ret, struct err *err)
@@ -386,7 +388,6 @@ API_THUNK(admin_update_launch_plan)
 
 const struct api_binding admin_launch_plan_rpcs[] = {
 	{"CreateLaunchPlan", admin_create_launch_plan_api},
-	{"GetLaunchPlan", admin_get_launch_plan_api},
 	{"GetActiveLaunchPlan", admin_get_active_launch_plan_api},
 	{"ListLaunchPlans", admin_list_launch_plans_api},
 	{"ListActiveLaunchPlans", admin_list_active_launch_plans_api},
@@ -394,3 +395,4 @@ const struct api_binding admin_launch_plan_rpcs[] = {
 	{"UpdateLaunchPlan", admin_update_launch_plan_api},
 	{0},
 };
+const struct api_together_binding admin_launch_plan_lookups[] = {{"GetLaunchPlan", get_launch_plans}, {0}};

@@ -2,7 +2,7 @@
 #pragma once
 #include "admin.h"
 
-enum { LOOKUP_PARAMS = 4 };
+enum { LOOKUP_PARAMS = 9 };
 
 struct lookup {
 	const struct db_stmt *stmt;

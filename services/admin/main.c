@@ -49,8 +49,11 @@ static const struct {
 	/* clang-format on */
 };
 
-static const struct api_together_binding *const TOGETHER[] = {admin_execution_lookups, admin_task_lookups,
-							      admin_execution_create_together};
+static const struct api_together_binding *const TOGETHER[] = {
+	admin_task_lookups,           admin_launch_plan_lookups,
+	admin_execution_lookups,      admin_execution_create_together,
+	admin_node_execution_lookups, admin_task_execution_lookups,
+};
 
 static const char *const SLOW_SERVICES[] = {"flyteidl.service.DataProxyService", NULL};
 

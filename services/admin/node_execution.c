@@ -3,6 +3,7 @@
 #include "execution.h"
 #include "flyte/dynamic.h"
 #include "flyte/text.h"
+#include "lookup.h"
 #include "materialise_fold.h"
 #include "pb/pb.h"
 #include "validation.h"
@@ -11,7 +12,13 @@
 enum { MAX_COMPILED_BYTES = 1 << 30 };
 
 #define COLUMNS "n.node_id, n.input_uri, n.metadata, n.closure"
-#define BY_NODE " FROM node_executions n WHERE n.execution = $1 AND n.node_id = $2"
+/* An execution that there is not has no nodes either. */
+#define BY_NODE                                                                                                        \
+	" FROM node_executions n WHERE n.execution = "                                                                 \
+	"(SELECT e.key FROM executions e WHERE e.project = $1 AND e.domain = $2 AND e.name = $3) AND n.node_id = $4"
+#define NODE_KEY(id)                                                                                                   \
+	db_text((id)->execution_id->project), db_text((id)->execution_id->domain), db_text((id)->execution_id->name),  \
+		db_text((id)->node_id)
 
 static const struct db_stmt GET = {"node_execution_get", "SELECT " COLUMNS BY_NODE};
 static const struct db_stmt GET_DATA = {
@@ -65,19 +72,14 @@ static enum code missing_node(const CoreNodeExecutionIdentifier *id, struct err 
 	return err_set(err, NOT_FOUND, "missing entity of type node execution with identifier %s", buf_text(&b));
 }
 
-/* One row of a statement by execution and node; an execution that there is not has no nodes either. */
 static enum code by_node(struct db *db, const struct db_stmt *stmt, const CoreNodeExecutionIdentifier *id,
 			 struct db_rows **ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	int64_t key = 0;
 	enum code c = check_node_execution_id(id, err);
 
 	if (!c)
-		c = execution_key(db, id->execution_id, &key, err);
-	if (c)
-		return c == NOT_FOUND ? missing_node(id, err) : c;
-	c = db_query(db, stmt, &rows, err, db_i64(key), db_text(id->node_id));
+		c = db_query(db, stmt, &rows, err, NODE_KEY(id));
 	if (!c && db_rows_count(rows) == 0)
 		return missing_node(id, err);
 	if (!c)
@@ -106,18 +108,40 @@ static enum code read_node(const struct db_rows *rows, size_t i, int col, CoreWo
 				 (void **)&ret->closure, err);
 }
 
+static enum code node_key(struct request *rq, const void *in, struct db_param *ret, struct err *err)
+{
+	const CoreNodeExecutionIdentifier *id = ((const AdminNodeExecutionGetRequest *)in)->id;
+	enum code c = check_node_execution_id(id, err);
+
+	(void)rq;
+	if (c)
+		return c;
+	const struct db_param params[] = {NODE_KEY(id)};
+	memcpy(ret, params, sizeof params);
+	return OK;
+}
+
+static enum code read_found(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
+{
+	const CoreNodeExecutionIdentifier *id = ((const AdminNodeExecutionGetRequest *)in)->id;
+
+	if (db_rows_count(rows) == 0)
+		return missing_node(id, err);
+	return read_node(rows, 0, 0, id->execution_id, rq->arena, ret, err);
+}
+
+static const struct lookup LOOKUP = {&GET, 4, node_key, read_found};
+
 enum code admin_get_node_execution(struct request *rq, const AdminNodeExecutionGetRequest *in, AdminNodeExecution *ret,
 				   struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
-	if (!c)
-		c = by_node(db, &GET, in->id, &rows, err);
-	return c ? c : read_node(rows, 0, 0, in->id->execution_id, rq->arena, ret, err);
+	return lookup_one(&LOOKUP, rq, in, ret, err);
 }
-API_THUNK(admin_get_node_execution)
+
+static void get_node_executions(struct api_one *const *ones, size_t n)
+{
+	lookup_together(&LOOKUP, ones, n);
+}
 
 /* ---- data ---- */
 
@@ -327,10 +351,10 @@ static enum code admin_list_node_executions_for_task(struct request *rq, const A
 API_THUNK(admin_list_node_executions_for_task)
 
 const struct api_binding admin_node_execution_rpcs[] = {
-	{"GetNodeExecution", admin_get_node_execution_api},
 	{"GetNodeExecutionData", admin_get_node_execution_data_api},
 	{"GetDynamicNodeWorkflow", admin_get_dynamic_node_workflow_api},
 	{"ListNodeExecutions", admin_list_node_executions_api},
 	{"ListNodeExecutionsForTask", admin_list_node_executions_for_task_api},
 	{0},
 };
+const struct api_together_binding admin_node_execution_lookups[] = {{"GetNodeExecution", get_node_executions}, {0}};

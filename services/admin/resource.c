@@ -2,6 +2,7 @@
 
 #include "difference.h"
 #include "pb/pb.h"
+#include "validation.h"
 
 CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const struct db_rows *rows, size_t row, int col)
 {
@@ -50,4 +51,22 @@ enum code already_registered(const char *kind, const char *name, bool identical,
 	return err_set(err, INVALID_ARGUMENT,
 		       "%s %s with different structure already exists. (Please register a new version of the %s):\n%s",
 		       name, kind, kind, buf_text(&b));
+}
+
+enum code resource_key(struct request *rq, CoreResourceType type, const AdminObjectGetRequest *in,
+		       struct db_param ret[4], struct err *err)
+{
+	const CoreIdentifier *id = implied_type(in->id, type, rq->arena);
+	enum code c = check_identifier(id, type, rq->arena, err);
+
+	if (c)
+		return c;
+	const struct db_param params[] = {ID_PARAMS(id)};
+	memcpy(ret, params, sizeof params);
+	return OK;
+}
+
+enum code resource_missing(struct request *rq, CoreResourceType type, const AdminObjectGetRequest *in, struct err *err)
+{
+	return missing_entity(implied_type(in->id, type, rq->arena), type, rq->arena, err);
 }

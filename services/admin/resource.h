@@ -29,6 +29,12 @@ void list_where_scope(struct list *l, const char *table, const char *project, co
 enum code list_resources(struct list *l, struct db *db, const AdminResourceListRequest *in, struct db_rows **ret,
 			 const char **ret_token, struct err *err);
 
+/* What an AdminObjectGetRequest asks for: the parameters of its key, and the error when there is no such row
+ * (lookup.h). */
+enum code resource_key(struct request *rq, CoreResourceType type, const AdminObjectGetRequest *in,
+		       struct db_param ret[4], struct err *err);
+enum code resource_missing(struct request *rq, CoreResourceType type, const AdminObjectGetRequest *in, struct err *err);
+
 /* It is registered already: ALREADY_EXISTS when the digests agree; else INVALID_ARGUMENT with the differences of the
  * two messages (`old` may be NULL). `kind`: "task", "workflow", "launch plan". */
 enum code already_registered(const char *kind, const char *name, bool identical, const void *old, const void *new,

@@ -152,26 +152,16 @@ enum code registry_task(struct request *rq, struct db *db, const CoreIdentifier 
 
 static enum code task_id_params(struct request *rq, const void *in, struct db_param *ret, struct err *err)
 {
-	const AdminObjectGetRequest *get = in;
-	const CoreIdentifier *id = implied_type(get->id, CORE_RESOURCE_TYPE_TASK, rq->arena);
-	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
-
-	if (c)
-		return c;
-	const struct db_param params[] = {ID_PARAMS(id)};
-	memcpy(ret, params, sizeof params);
-	return OK;
+	return resource_key(rq, CORE_RESOURCE_TYPE_TASK, in, ret, err);
 }
 
 static enum code read_task(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
 {
-	const AdminObjectGetRequest *get = in;
 	AdminTask *t = ret;
 	CoreCompiledTask *task;
 
 	if (db_rows_count(rows) == 0)
-		return missing_entity(implied_type(get->id, CORE_RESOURCE_TYPE_TASK, rq->arena),
-				      CORE_RESOURCE_TYPE_TASK, rq->arena, err);
+		return resource_missing(rq, CORE_RESOURCE_TYPE_TASK, in, err);
 	enum code c = unpack_task(rq, rows, 0, 1, &task, err);
 	if (c)
 		return c;

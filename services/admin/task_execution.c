@@ -2,6 +2,7 @@
  * Source: flyteadmin pkg/manager/impl/task_execution_manager.go (v1.16.8). */
 #include "execution.h"
 #include "flyte/text.h"
+#include "lookup.h"
 #include "pb/pb.h"
 #include "validation.h"
 
@@ -11,9 +12,12 @@
 	"c.parent_task = concat_ws(E'\\n', t.node_id, t.retry_attempt, t.task_project, t.task_domain, t.task_name, "      \
 	"t.task_version))"
 enum { TASK, NODE_ID = 4, ATTEMPT, INPUT_URI, CLOSURE, IS_PARENT, INPUTS, OUTPUTS };
+/* An execution that there is not has no tasks either. */
 #define BY_TASK                                                                                                        \
-	" FROM task_executions t WHERE t.execution = $1 AND t.node_id = $2 AND t.retry_attempt = $3 "                  \
-	"AND t.task_project = $4 AND t.task_domain = $5 AND t.task_name = $6 AND t.task_version = $7"
+	" FROM task_executions t WHERE t.execution = "                                                                 \
+	"(SELECT e.key FROM executions e WHERE e.project = $1 AND e.domain = $2 AND e.name = $3) "                     \
+	"AND t.node_id = $4 AND t.retry_attempt = $5 "                                                                 \
+	"AND t.task_project = $6 AND t.task_domain = $7 AND t.task_name = $8 AND t.task_version = $9"
 
 static const struct db_stmt GET = {"task_execution_get", "SELECT " COLUMNS BY_TASK};
 static const struct db_stmt GET_DATA = {"task_execution_get_data", "SELECT " COLUMNS ", t.inputs, t.outputs" BY_TASK};
@@ -97,20 +101,37 @@ static enum code missing_task(const CoreTaskExecutionIdentifier *id, struct err 
 	return err_set(err, NOT_FOUND, "missing entity of type task execution with identifier %s", buf_text(&b));
 }
 
+enum { N_KEY = 9 };
+
+static enum code task_key(struct request *rq, const CoreTaskExecutionIdentifier *id, struct db_param ret[N_KEY],
+			  struct err *err)
+{
+	enum code c = check_task_execution_id(id, rq->arena, err);
+
+	if (c)
+		return c;
+	const CoreWorkflowExecutionIdentifier *x = id->node_execution_id->execution_id;
+	const CoreIdentifier *task = id->task_id;
+	const struct db_param params[N_KEY] = {
+		db_text(x->project),       db_text(x->domain),
+		db_text(x->name),          db_text(id->node_execution_id->node_id),
+		db_i64(id->retry_attempt), db_text(task->project),
+		db_text(task->domain),     db_text(task->name),
+		db_text(task->version),
+	};
+	memcpy(ret, params, sizeof params);
+	return OK;
+}
+
 static enum code by_task(struct request *rq, struct db *db, const struct db_stmt *stmt,
 			 const CoreTaskExecutionIdentifier *id, struct db_rows **ret, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	int64_t key = 0;
-	enum code c = check_task_execution_id(id, rq->arena, err);
+	struct db_param params[N_KEY];
+	enum code c = task_key(rq, id, params, err);
 
 	if (!c)
-		c = execution_key(db, id->node_execution_id->execution_id, &key, err);
-	if (c)
-		return c == NOT_FOUND ? missing_task(id, err) : c;
-	c = db_query(db, stmt, &rows, err, db_i64(key), db_text(id->node_execution_id->node_id),
-		     db_i64(id->retry_attempt), db_text(id->task_id->project), db_text(id->task_id->domain),
-		     db_text(id->task_id->name), db_text(id->task_id->version));
+		c = db_query_params(db, stmt, N_KEY, params, &rows, err);
 	if (!c && db_rows_count(rows) == 0)
 		return missing_task(id, err);
 	if (!c)
@@ -155,18 +176,32 @@ static enum code read_task(const struct db_rows *rows, size_t i, int col, CoreWo
 			     (void **)&ret->closure, err);
 }
 
+static enum code lookup_key(struct request *rq, const void *in, struct db_param *ret, struct err *err)
+{
+	return task_key(rq, ((const AdminTaskExecutionGetRequest *)in)->id, ret, err);
+}
+
+static enum code read_found(struct request *rq, const void *in, const struct db_rows *rows, void *ret, struct err *err)
+{
+	const CoreTaskExecutionIdentifier *id = ((const AdminTaskExecutionGetRequest *)in)->id;
+
+	if (db_rows_count(rows) == 0)
+		return missing_task(id, err);
+	return read_task(rows, 0, 0, id->node_execution_id->execution_id, rq->arena, ret, err);
+}
+
+static const struct lookup LOOKUP = {&GET, N_KEY, lookup_key, read_found};
+
 enum code admin_get_task_execution(struct request *rq, const AdminTaskExecutionGetRequest *in, AdminTaskExecution *ret,
 				   struct err *err)
 {
-	auto_free(db_give) struct db *db = NULL;
-	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = db_take(admin_of(rq)->db, &db, err);
-
-	if (!c)
-		c = by_task(rq, db, &GET, in->id, &rows, err);
-	return c ? c : read_task(rows, 0, 0, in->id->node_execution_id->execution_id, rq->arena, ret, err);
+	return lookup_one(&LOOKUP, rq, in, ret, err);
 }
-API_THUNK(admin_get_task_execution)
+
+static void get_task_executions(struct api_one *const *ones, size_t n)
+{
+	lookup_together(&LOOKUP, ones, n);
+}
 
 static AdminFlyteURLs *task_urls(struct arena *a, const CoreTaskExecutionIdentifier *id)
 {
@@ -277,8 +312,8 @@ static enum code admin_list_task_executions(struct request *rq, const AdminTaskE
 API_THUNK(admin_list_task_executions)
 
 const struct api_binding admin_task_execution_rpcs[] = {
-	{"GetTaskExecution", admin_get_task_execution_api},
 	{"GetTaskExecutionData", admin_get_task_execution_data_api},
 	{"ListTaskExecutions", admin_list_task_executions_api},
 	{0},
 };
+const struct api_together_binding admin_task_execution_lookups[] = {{"GetTaskExecution", get_task_executions}, {0}};

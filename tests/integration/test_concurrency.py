@@ -1,10 +1,13 @@
 """Clients that want the same at once, and two admins that serve one database."""
 import collections
+import itertools
+import signal
 import threading
 
 import grpc
 import pytest
-from flyteidl.admin import (common_pb2, execution_pb2, launch_plan_pb2, project_pb2, task_pb2, workflow_pb2)
+from flyteidl.admin import (common_pb2, execution_pb2, launch_plan_pb2, node_execution_pb2, project_pb2, task_execution_pb2,
+                            task_pb2, workflow_pb2)
 from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2, types_pb2, workflow_pb2 as core_workflow
 from flyteidl.service import admin_pb2_grpc
 
@@ -15,8 +18,9 @@ from test_retention import sleep
 
 CLIENTS = 50
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
-ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION = (
-    grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND = (
+    grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.NOT_FOUND)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +157,113 @@ def test_one_of_fifty_terminates(two, clients):
     assert codes[OK] >= 1 and set(codes) <= {OK, FAILED_PRECONDITION}
     closure = finish(two.admin, id).closure
     assert closure.phase == Phase.ABORTED and closure.abort_metadata.cause.startswith("cause ")
+
+
+# ---- reading by key, many at once over one connection ----
+
+IN_FLIGHT = 64
+
+
+@pytest.fixture(scope="module")
+def one(two):
+    with grpc.insecure_channel(f"127.0.0.1:{two.port('admin.grpc')}", options=[("grpc.use_local_subchannel_pool", 1)]) as c:
+        grpc.channel_ready_future(c).result(timeout=20)
+        yield admin_pb2_grpc.AdminServiceStub(c)
+
+
+def execution_questions(admin, plan):
+    """(RPC, request, code) about one execution: each kind found, missing under a name of its own, and asked wrongly."""
+    id = create(admin, plan)
+    assert finish(admin, id).closure.phase == Phase.SUCCEEDED
+    node = list_nodes(admin, id)[0].id
+    task = admin.ListTaskExecutions(task_execution_pb2.TaskExecutionListRequest(
+        node_execution_id=identifier_pb2.NodeExecutionIdentifier(execution_id=id, node_id="n0"), limit=1)).task_executions[0].id
+    in_execution = lambda name, node="n0": identifier_pb2.NodeExecutionIdentifier(execution_id=execution_id(name), node_id=node)
+    in_node = lambda node: identifier_pb2.TaskExecutionIdentifier(task_id=task.task_id, node_execution_id=node)
+    return [(rpc, request(id=i), code) for rpc, request, cases in (
+        ("GetExecution", execution_pb2.WorkflowExecutionGetRequest, (
+            (id, OK), (execution_id(unique("missing")), NOT_FOUND), (execution_id(""), INVALID_ARGUMENT))),
+        ("GetNodeExecution", node_execution_pb2.NodeExecutionGetRequest, (
+            (node, OK), (in_execution(id.name, unique("missing")), NOT_FOUND),
+            (in_execution(unique("missing")), NOT_FOUND), (in_execution(id.name, ""), INVALID_ARGUMENT))),
+        ("GetTaskExecution", task_execution_pb2.TaskExecutionGetRequest, (
+            (task, OK), (in_node(in_execution(id.name, unique("missing"))), NOT_FOUND),
+            (in_node(in_execution(unique("missing"))), NOT_FOUND), (in_node(in_execution("")), INVALID_ARGUMENT))),
+    ) for i, code in cases]
+
+
+def registry_questions(admin):
+    plan, kinds = create_plan(admin), (("GetTask", identifier_pb2.TASK), ("GetLaunchPlan", identifier_pb2.LAUNCH_PLAN))
+    found = {"GetTask": create_task(admin), "GetLaunchPlan": plan}
+    return [(rpc, common_pb2.ObjectGetRequest(id=id), code) for rpc, kind in kinds for id, code in (
+        (found[rpc], OK), (identifier(kind, unique("missing")), NOT_FOUND), (identifier(kind, "x", ""), INVALID_ARGUMENT))]
+
+
+@pytest.fixture(scope="module")
+def questions(two):
+    plan = create_plan(two.admin)
+    each = [q for _ in range(8) for q in execution_questions(two.admin, plan) + registry_questions(two.admin)]
+    return each[::7] + [q for i, q in enumerate(each) if i % 7]
+
+
+def missing_name(request):
+    """What is said to be missing: a name that no other request has."""
+    return next(word for word in str(request).split('"') if word.startswith("missing"))
+
+
+def is_unavailable(question, future):
+    """Whether it was; otherwise it is the answer to this very question."""
+    rpc, request, code = question
+    if future.code() == UNAVAILABLE:
+        return True
+    assert future.code() == code, (rpc, request, future.details())
+    if code == OK:
+        assert future.result().id == request.id
+    elif code == NOT_FOUND:
+        assert future.details().startswith("missing entity of type ") and missing_name(request) in future.details()
+    else:
+        assert future.details().startswith("missing ")
+    return False
+
+
+def ask(stub, questions):
+    futures = [getattr(stub, rpc).future(request, timeout=30) for rpc, request, _ in questions]
+    return [is_unavailable(q, f) for q, f in zip(questions, futures)]
+
+
+def batches(questions):
+    """IN_FLIGHT of them, others each time."""
+    endless = itertools.cycle(questions)
+    while True:
+        yield list(itertools.islice(endless, IN_FLIGHT))
+
+
+def gathered(two):
+    """Statements less the round trips that they took."""
+    return two.metric("admin", "flyte:admin:db:statements") - two.metric("admin", "flyte:admin:db:statement_us_count")
+
+
+def test_each_read_has_its_own_answer(two, one, questions):
+    before = gathered(two)
+    for batch in itertools.islice(batches(questions), 30):
+        assert not any(ask(one, batch))
+    assert gathered(two) > before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+def test_reads_while_postgres_restarts(two, one, questions, number):
+    """What cannot be read is UNAVAILABLE, and nothing else; then all is as before."""
+    failed, restarts = 0, two.restarts("postgres")
+    two.signal("postgres", number)
+    for batch in batches(questions):
+        failed += sum(ask(one, batch))
+        if two.restarts("postgres") > restarts:
+            break
+    two.wait_ready("postgres", timeout=60, restarts=restarts + 1)
+    wait_for(lambda: not any(ask(one, next(batches(questions)))), 30, "no UNAVAILABLE")
+    for batch in itertools.islice(batches(questions), 5):
+        assert not any(ask(one, batch))
+    assert failed and two.restarts("admin") == 0
 
 
 # ---- two admins ----
