@@ -163,7 +163,9 @@ void executions_insert(struct creating *all, struct outbox_rows *sent)
 	for (size_t i = 0; c && i < all->n; i++) {
 		/* One that the database refuses does not take the others with it. */
 		struct api_one *one = some[i]->one;
-		one->code = all->n > 1 && c != UNAVAILABLE ? insert(&some[i], 1, all->db, sent, one->err)
-							   : err_set(one->err, c, "%s", err.text);
+		enum code own = all->n > 1 && c != UNAVAILABLE ? insert(&some[i], 1, all->db, sent, one->err)
+							       : err_set(one->err, c, "%s", err.text);
+		if (own)
+			one->code = own;
 	}
 }

@@ -1,6 +1,8 @@
 """Clients that want the same at once, and two admins that serve one database."""
+import base64
 import collections
 import itertools
+import os
 import signal
 import threading
 
@@ -18,9 +20,9 @@ from test_retention import sleep
 
 CLIENTS = 50
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
-ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND = (
+ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND, INTERNAL = (
     grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.NOT_FOUND)
+    grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL)
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +266,28 @@ def test_reads_while_postgres_restarts(two, one, questions, number):
     for batch in itertools.islice(batches(questions), 5):
         assert not any(ask(one, batch))
     assert failed and two.restarts("admin") == 0
+
+
+def test_each_create_has_its_own_answer(two, one):
+    """Of executions that are created at once: new ones, names that are taken, and one that Postgres refuses (a tag that no
+    index takes)."""
+    plan = create_plan(two.admin)
+    taken = create(two.admin, plan).name
+    for _ in range(10):
+        cases = [(unique("new"), 0, OK) if i % 3 else (taken, 0, ALREADY_EXISTS) for i in range(IN_FLIGHT)]
+        cases[20] = unique("bad"), 12_000, INTERNAL
+        futures = [one.CreateExecution.future(execution_pb2.ExecutionCreateRequest(
+            project=PROJECT, domain=DOMAIN, name=name, inputs=literals(x=integer(1)), spec=execution_pb2.ExecutionSpec(
+                launch_plan=plan, tags=[base64.b64encode(os.urandom(tag)).decode()] if tag else [])), timeout=30)
+            for name, tag, _ in cases]
+        assert [f.code() for f in futures] == [code for _, _, code in cases]
+        for (name, _, code), f in zip(cases, futures):
+            if code == OK:
+                assert f.result().id == execution_id(name) and get(one, f.result().id).id.name == name
+            elif code == ALREADY_EXISTS:
+                assert name in f.details()
+            else:
+                assert two.sql("SELECT count(*) FROM admin.executions WHERE name = %s", name) == [(0,)]
 
 
 # ---- two admins ----

@@ -3,7 +3,7 @@
 
 #include "base/queue.h"
 
-enum { BUSY = 2, MANY = 50 }; /* a method's workers */
+enum { BUSY = 2, FAST = 2, MANY = 50 }; /* a method's workers, those of all others */
 
 static struct world *w;
 static struct rpc_calls *calls;
@@ -12,7 +12,7 @@ static struct one busy[BUSY], ones[MANY];
 static int start(void **state)
 {
 	(void)state;
-	w = world_new((struct rpc_server_options){.workers = 2});
+	w = world_new((struct rpc_server_options){.workers = FAST});
 	calls = rpc_calls_new();
 	return 0;
 }
@@ -170,37 +170,47 @@ static void other_methods_go_on(void **state)
 
 /* ---- large ones ---- */
 
-static void gather_large(size_t bytes, int n)
-{
-	auto_mem char *name = x_calloc(1, bytes + 1);
-	char length[16];
+static char name[100 << 10];
 
+static void ask_large(struct one *o, size_t bytes)
+{
 	memset(name, 'n', bytes);
-	snprintf(length, sizeof length, "%zu", bytes);
+	name[bytes] = '\0';
+	ask(calls, o, "large", name, "", 20 * SECOND);
+}
+
+static void what_gathers_is_bounded_in_bytes(void **state)
+{
+	(void)state;
 	hold_workers();
-	for (int i = 0; i < n; i++)
-		ask(calls, &ones[i], "large", name, "", 20 * SECOND);
-	wait_gathered((size_t)n);
+	for (int i = 0; i < 6; i++)
+		ask_large(&ones[i], 63 << 10);
+	wait_gathered(6);
 	open_gate();
-	for (int i = 0; i < n; i++)
-		assert_answered(&ones[i], "large", length);
-	assert_int_equal(atomic_load(&w->together), BUSY + n);
+	for (int i = 0; i < 6; i++)
+		assert_answered(&ones[i], "large", "64512");
+	assert_int_equal(atomic_load(&w->largest), 6);
 }
 
-static void large_ones_are_bounded_in_bytes(void **state)
+/* It is run by other workers: at once, while small ones wait, and by itself. */
+static void large_ones_do_not_gather(void **state)
 {
 	(void)state;
-	gather_large(400 << 10, 6);
-	assert_int_equal(atomic_load(&w->largest), 2);
-	assert_int_equal(atomic_load(&w->batches), BUSY + 3);
-}
-
-static void very_large_ones_go_alone(void **state)
-{
-	(void)state;
-	gather_large(2 << 20, 4);
-	assert_int_equal(atomic_load(&w->largest), 1);
-	assert_int_equal(atomic_load(&w->batches), BUSY + 4);
+	hold_workers();
+	for (int i = 0; i < 10; i++)
+		ask(calls, &ones[i], "small", "", "", 20 * SECOND);
+	wait_gathered(10);
+	for (int i = 10; i < 13; i++)
+		ask_large(&ones[i], 65 << 10);
+	wait_inside(w, BUSY + FAST);
+	wait_gathered(10);
+	open_gate();
+	for (int i = 0; i < 10; i++)
+		assert_answered(&ones[i], "small", "0");
+	for (int i = 10; i < 13; i++)
+		assert_answered(&ones[i], "large", "66560");
+	assert_int_equal(atomic_load(&w->batches), BUSY + 3 + 1);
+	assert_int_equal(atomic_load(&w->largest), 10);
 }
 
 /* ---- clients that are gone, and a server that goes ---- */
@@ -289,8 +299,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_has_its_own_answer, start, stop),
 		cmocka_unit_test_setup_teardown(nonsense_alone, start, stop),
 		cmocka_unit_test_setup_teardown(other_methods_go_on, start, stop),
-		cmocka_unit_test_setup_teardown(large_ones_are_bounded_in_bytes, start, stop),
-		cmocka_unit_test_setup_teardown(very_large_ones_go_alone, start, stop),
+		cmocka_unit_test_setup_teardown(what_gathers_is_bounded_in_bytes, start, stop),
+		cmocka_unit_test_setup_teardown(large_ones_do_not_gather, start, stop),
 		cmocka_unit_test_setup_teardown(clients_may_go, start, stop),
 		cmocka_unit_test_setup_teardown(a_deadline_may_pass_in_the_lane, start, stop),
 		cmocka_unit_test_setup_teardown(a_drain_lets_them_finish, start, stop),
