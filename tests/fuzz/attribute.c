@@ -3,6 +3,7 @@
  * one. */
 #include "engine/attribute.h"
 #include "engine/msgpack.h"
+#include "flyte/types.h"
 #include "fuzz.h"
 
 enum { PER_BYTE = 1000, MAX_STEPS = 10 };
@@ -30,10 +31,7 @@ static const CoreLiteral *read_literal(struct str in, struct arena *a)
 
 	if (!str_starts(in, mark))
 		return pb_unpack(CORE_LITERAL_DESC, in, a, &m, NULL) ? NULL : m;
-	l = pb_new(a, CORE_LITERAL_DESC);
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_BINARY;
+	l = literal_of_scalar(a, CORE_SCALAR_VALUE_BINARY);
 	l->scalar->binary = pb_new(a, CORE_BINARY_DESC);
 	l->scalar->binary->tag = "msgpack";
 	l->scalar->binary->value.len = in.len - (sizeof mark - 1);

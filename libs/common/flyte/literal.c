@@ -1,10 +1,29 @@
-/* Types of values. */
+/* Values, and their types. */
 #include <string.h>
 
 #include "base/vec.h"
 #include "flyte/text.h"
 #include "flyte/types.h"
 #include "pb/pb.h"
+
+CoreLiteral *literal_of_scalar(struct arena *a, int value_case)
+{
+	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+
+	l->value_case = CORE_LITERAL_VALUE_SCALAR;
+	l->scalar = pb_new(a, CORE_SCALAR_DESC);
+	l->scalar->value_case = value_case;
+	return l;
+}
+
+CoreLiteral *literal_of_primitive(struct arena *a, int value_case)
+{
+	CoreLiteral *l = literal_of_scalar(a, CORE_SCALAR_VALUE_PRIMITIVE);
+
+	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
+	l->scalar->primitive->value_case = value_case;
+	return l;
+}
 
 static CoreLiteralType *new_type(struct arena *a, int type_case)
 {

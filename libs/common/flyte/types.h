@@ -30,6 +30,11 @@ const CoreLiteralType *scalar_type(const CoreScalar *s, struct arena *a);
 /* A type that literal_type made is whole: INVALID_ARGUMENT in Flyte's words otherwise. */
 enum code literal_type_check(const CoreLiteralType *t, struct err *err);
 
+/* A literal with a scalar of this kind (CORE_SCALAR_VALUE_UNION), or with a primitive of this kind
+ * (CORE_PRIMITIVE_VALUE_INTEGER), whose value the caller sets. */
+CoreLiteral *literal_of_scalar(struct arena *a, int value_case);
+CoreLiteral *literal_of_primitive(struct arena *a, int value_case);
+
 /* Entries by key; NULL if absent, or if the map is NULL. For a few look-ups: they walk. */
 const CoreVariable *variable_get(const CoreVariableMap *m, const char *name);
 const CoreParameter *parameter_get(const CoreParameterMap *m, const char *name);

@@ -2,6 +2,7 @@
  * store stays there: only its length is known here, and an item's input is a place in it.
  * Source: flytepropeller controller/nodes/array/handler.go (v1.16.8). */
 #include "engine/private.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum { MAX_ITEMS = 10 * 1000 * 1000 };
@@ -270,10 +271,7 @@ static struct value_ref given(struct fold *f, const AlulaGiven *g, const char *v
 			return value_of(f->a, g->values[i]);
 	if (g && *g->uri)
 		return (struct value_ref){.kind = VALUE_STORED, .uri = g->uri, .uri_var = var};
-	CoreLiteral *none = pb_new(f->a, CORE_LITERAL_DESC);
-	none->value_case = CORE_LITERAL_VALUE_SCALAR;
-	none->scalar = pb_new(f->a, CORE_SCALAR_DESC);
-	none->scalar->value_case = CORE_SCALAR_VALUE_NONE_TYPE;
+	CoreLiteral *none = literal_of_scalar(f->a, CORE_SCALAR_VALUE_NONE_TYPE);
 	none->scalar->none_type = (CoreVoid *)&NOTHING;
 	return (struct value_ref){.literal = none};
 }

@@ -2,6 +2,7 @@
 
 #include "base/base.h"
 #include "engine/msgpack.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 /* ---- paths ---- */
@@ -66,32 +67,21 @@ static const CoreLiteral *list_item(const CoreLiteralCollection *list, const Cor
 	return within ? list->literals[step->int_value] : NULL;
 }
 
-static CoreLiteral *scalar_literal(struct arena *a, int value_case)
-{
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
-
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = value_case;
-	return l;
-}
-
 /* ---- JSON, in a protobuf Struct ---- */
 
 static CoreLiteral *primitive_literal(struct arena *a, const PbValue *v)
 {
-	CoreLiteral *l = scalar_literal(a, CORE_SCALAR_VALUE_PRIMITIVE);
-	CorePrimitive *p = l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
+	CoreLiteral *l;
 
 	if (v->kind_case == PB_VALUE_KIND_NUMBER_VALUE) {
-		p->value_case = CORE_PRIMITIVE_VALUE_FLOAT_VALUE;
-		p->float_value = v->number_value;
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_FLOAT_VALUE);
+		l->scalar->primitive->float_value = v->number_value;
 	} else if (v->kind_case == PB_VALUE_KIND_BOOL_VALUE) {
-		p->value_case = CORE_PRIMITIVE_VALUE_BOOLEAN;
-		p->boolean = v->bool_value;
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_BOOLEAN);
+		l->scalar->primitive->boolean = v->bool_value;
 	} else {
-		p->value_case = CORE_PRIMITIVE_VALUE_STRING_VALUE;
-		p->string_value = v->string_value;
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_STRING_VALUE);
+		l->scalar->primitive->string_value = v->string_value;
 	}
 	return l;
 }
@@ -103,7 +93,7 @@ static CoreLiteral *json_literal(struct arena *a, const PbValue *v)
 
 	switch (v->kind_case) {
 	case PB_VALUE_KIND_STRUCT_VALUE:
-		l = scalar_literal(a, CORE_SCALAR_VALUE_GENERIC);
+		l = literal_of_scalar(a, CORE_SCALAR_VALUE_GENERIC);
 		l->scalar->generic = v->struct_value;
 		return l;
 	case PB_VALUE_KIND_LIST_VALUE:
@@ -119,7 +109,7 @@ static CoreLiteral *json_literal(struct arena *a, const PbValue *v)
 	case PB_VALUE_KIND_BOOL_VALUE:
 	case PB_VALUE_KIND_STRING_VALUE: return primitive_literal(a, v);
 	default:
-		l = scalar_literal(a, CORE_SCALAR_VALUE_NONE_TYPE);
+		l = literal_of_scalar(a, CORE_SCALAR_VALUE_NONE_TYPE);
 		l->scalar->none_type = pb_new(a, CORE_VOID_DESC);
 		return l;
 	}

@@ -262,12 +262,10 @@ bool resolve_expr(struct resolving *r, const struct expr *e, struct value_ref *r
 /* What a failure node's input `err` is, whatever it is bound to. Source: flytepropeller nodes/resolve.go. */
 static const CoreLiteral *error_literal(struct resolving *r, const struct wf_node *wn)
 {
-	CoreLiteral *outer = pb_new(r->a, CORE_LITERAL_DESC), *inner = pb_new(r->a, CORE_LITERAL_DESC);
+	CoreLiteral *outer = literal_of_scalar(r->a, CORE_SCALAR_VALUE_UNION);
+	CoreLiteral *inner = literal_of_scalar(r->a, CORE_SCALAR_VALUE_ERROR);
 	CoreUnion *u = pb_new(r->a, CORE_UNION_DESC);
 
-	outer->value_case = inner->value_case = CORE_LITERAL_VALUE_SCALAR;
-	outer->scalar = pb_new(r->a, CORE_SCALAR_DESC);
-	outer->scalar->value_case = CORE_SCALAR_VALUE_UNION;
 	outer->scalar->union_ = u;
 	u->value = inner;
 	u->type = pb_new(r->a, CORE_LITERAL_TYPE_DESC);
@@ -275,8 +273,6 @@ static const CoreLiteral *error_literal(struct resolving *r, const struct wf_nod
 	u->type->simple = CORE_SIMPLE_TYPE_ERROR;
 	u->type->structure = pb_new(r->a, CORE_TYPE_STRUCTURE_DESC);
 	u->type->structure->tag = "FlyteError";
-	inner->scalar = pb_new(r->a, CORE_SCALAR_DESC);
-	inner->scalar->value_case = CORE_SCALAR_VALUE_ERROR;
 	inner->scalar->error = pb_new(r->a, CORE_ERROR_DESC);
 	inner->scalar->error->message = r->frame->error->message;
 	inner->scalar->error->failed_node_id = (char *)wn->id;

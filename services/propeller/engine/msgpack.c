@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum kind { BAD, NIL, TRUTH, UNSIGNED, SIGNED, REAL, TEXT, OPAQUE, ARRAY, MAP };
@@ -146,33 +147,14 @@ bool msgpack_item(struct str value, int64_t at, struct str *ret)
 
 /* ---- literals ---- */
 
-static CoreLiteral *scalar_literal(struct arena *a, int value_case)
-{
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
-
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = value_case;
-	return l;
-}
-
 static CoreLiteral *binary_literal(struct arena *a, struct str value)
 {
-	CoreLiteral *l = scalar_literal(a, CORE_SCALAR_VALUE_BINARY);
+	CoreLiteral *l = literal_of_scalar(a, CORE_SCALAR_VALUE_BINARY);
 
 	l->scalar->binary = pb_new(a, CORE_BINARY_DESC);
 	l->scalar->binary->tag = "msgpack";
 	l->scalar->binary->value.data = arena_dup(a, value.ptr, value.len);
 	l->scalar->binary->value.len = value.len;
-	return l;
-}
-
-static CoreLiteral *primitive_literal(struct arena *a, int value_case)
-{
-	CoreLiteral *l = scalar_literal(a, CORE_SCALAR_VALUE_PRIMITIVE);
-
-	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
-	l->scalar->primitive->value_case = value_case;
 	return l;
 }
 
@@ -221,23 +203,23 @@ CoreLiteral *msgpack_literal(struct arena *a, struct str value)
 		return NULL;
 	switch (h.kind) {
 	case TRUTH:
-		l = primitive_literal(a, CORE_PRIMITIVE_VALUE_BOOLEAN);
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_BOOLEAN);
 		l->scalar->primitive->boolean = h.n != 0;
 		return l;
 	case UNSIGNED:
 	case SIGNED:
-		l = primitive_literal(a, CORE_PRIMITIVE_VALUE_INTEGER);
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_INTEGER);
 		l->scalar->primitive->integer = signed_number(&h);
 		return l;
 	case REAL:
-		l = primitive_literal(a, CORE_PRIMITIVE_VALUE_FLOAT_VALUE);
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_FLOAT_VALUE);
 		l->scalar->primitive->float_value = real_number(&h);
 		return l;
 	case TEXT:
 		/* Else protobuf could not hold it. */
 		if (!utf8_valid(h.text.ptr, h.text.len) || memchr(h.text.ptr, '\0', h.text.len))
 			return binary_literal(a, (struct str){value.ptr, size});
-		l = primitive_literal(a, CORE_PRIMITIVE_VALUE_STRING_VALUE);
+		l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_STRING_VALUE);
 		l->scalar->primitive->string_value = arena_strndup(a, h.text.ptr, h.text.len);
 		return l;
 	case ARRAY:

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "flyte/pod.h"
 #include "flyte/template.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum { MAX_PRIMITIVE_BYTES = 1024, MAX_ERROR_BYTES = 1 << 20, MAX_BLOB_BYTES = 1 << 30 };
@@ -218,36 +219,26 @@ static bool set_primitive(CorePrimitive *p, CoreSimpleType type, struct str text
 	}
 }
 
-static CoreLiteral *new_scalar(struct arena *a)
+static enum code take_primitive(const char *name, CoreSimpleType type, struct str text, struct arena *a,
+				CoreLiteral **ret, struct err *err)
 {
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
-
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	return l;
-}
-
-static enum code take_primitive(const char *name, CoreSimpleType type, struct str text, struct arena *a, CoreLiteral *l,
-				struct err *err)
-{
-	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
-	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
+	*ret = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_NOT_SET);
 	if (!utf8_valid(text.ptr, text.len) || memchr(text.ptr, '\0', text.len) ||
-	    !set_primitive(l->scalar->primitive, type, text, a))
+	    !set_primitive((*ret)->scalar->primitive, type, text, a))
 		return err_set(err, INVALID_ARGUMENT, "output %s: its file has no value of its type", name);
 	return OK;
 }
 
 static enum code take_blob(const CoreVariable *v, struct str data, const char *uri, struct store *store,
-			   struct arena *a, CoreLiteral *l, struct err *err)
+			   struct arena *a, CoreLiteral **ret, struct err *err)
 {
 	CoreBlob *b = pb_new(a, CORE_BLOB_DESC);
 
 	b->uri = (char *)uri;
 	b->metadata = pb_new(a, CORE_BLOB_METADATA_DESC);
 	b->metadata->type = v->type->blob;
-	l->scalar->value_case = CORE_SCALAR_VALUE_BLOB;
-	l->scalar->blob = b;
+	*ret = literal_of_scalar(a, CORE_SCALAR_VALUE_BLOB);
+	(*ret)->scalar->blob = b;
 	return store_put(store, uri, data, err);
 }
 
@@ -267,9 +258,8 @@ static enum code take_one(const struct copilot *c, const char *name, const CoreV
 		return err_set(err, NOT_FOUND, "output %s: the task has not written %s", name, path);
 	if (code)
 		return code;
-	*ret = new_scalar(a);
-	return blob ? take_blob(v, buf_str(&b), arena_printf(a, "%s/%s", raw_prefix, name), store, a, *ret, err)
-		    : take_primitive(name, v->type->simple, buf_str(&b), a, *ret, err);
+	return blob ? take_blob(v, buf_str(&b), arena_printf(a, "%s/%s", raw_prefix, name), store, a, ret, err)
+		    : take_primitive(name, v->type->simple, buf_str(&b), a, ret, err);
 }
 
 /* What the task says itself. */

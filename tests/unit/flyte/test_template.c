@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "flyte/template.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 static const char *render(struct arena *a, const char *text, const CoreLiteralMap *inputs)
@@ -57,24 +58,12 @@ static void test_names(void **state)
 	assert_null(render(a, "{{.taskTemplatePath}}", NULL));
 }
 
-static CoreLiteral *literal(struct arena *a, CorePrimitive *p)
-{
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
-
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
-	l->scalar->primitive = p;
-	return l;
-}
-
 static CoreLiteral *number(struct arena *a, double d)
 {
-	CorePrimitive *p = pb_new(a, CORE_PRIMITIVE_DESC);
+	CoreLiteral *l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_FLOAT_VALUE);
 
-	p->value_case = CORE_PRIMITIVE_VALUE_FLOAT_VALUE;
-	p->float_value = d;
-	return literal(a, p);
+	l->scalar->primitive->float_value = d;
+	return l;
 }
 
 static const char *render_literal(struct arena *a, CoreLiteral *l)
@@ -93,15 +82,14 @@ static void test_inputs(void **state)
 {
 	(void)state;
 	auto_free(arena_free) struct arena *a = arena_new(0);
-	CorePrimitive *p = pb_new(a, CORE_PRIMITIVE_DESC);
+	CoreLiteral *yes = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_BOOLEAN);
+	CoreLiteral *text = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_STRING_VALUE);
 	CoreLiteral *list = pb_new(a, CORE_LITERAL_DESC), *items[] = {number(a, 1.5), number(a, 1e21)};
 
-	p->value_case = CORE_PRIMITIVE_VALUE_BOOLEAN;
-	p->boolean = true;
-	assert_string_equal(render_literal(a, literal(a, p)), "<true>");
-	p->value_case = CORE_PRIMITIVE_VALUE_STRING_VALUE;
-	p->string_value = "{{.input}}";
-	assert_string_equal(render_literal(a, literal(a, p)), "<{{.input}}>");
+	yes->scalar->primitive->boolean = true;
+	assert_string_equal(render_literal(a, yes), "<true>");
+	text->scalar->primitive->string_value = "{{.input}}";
+	assert_string_equal(render_literal(a, text), "<{{.input}}>");
 	assert_string_equal(render_literal(a, number(a, 0.1)), "<0.1>");
 	assert_string_equal(render_literal(a, number(a, 100)), "<100>");
 	assert_string_equal(render_literal(a, number(a, 1e20)), "<100000000000000000000>");

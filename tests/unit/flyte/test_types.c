@@ -272,13 +272,8 @@ static void test_dataclasses(void **state)
 
 static CoreLiteral *integer(struct arena *a, int64_t i)
 {
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+	CoreLiteral *l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_INTEGER);
 
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
-	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
-	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_INTEGER;
 	l->scalar->primitive->integer = i;
 	return l;
 }

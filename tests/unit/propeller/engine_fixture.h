@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "flyte/types.h"
 #include "pb/pb.h"
 
 enum { T0 = 1000000 };
@@ -18,13 +19,8 @@ enum { T0 = 1000000 };
 
 static inline CoreLiteral *int_literal(struct arena *a, int64_t value)
 {
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+	CoreLiteral *l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_INTEGER);
 
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
-	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
-	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_INTEGER;
 	l->scalar->primitive->integer = value;
 	return l;
 }

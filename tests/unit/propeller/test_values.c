@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "engine/attribute.h"
+#include "flyte/types.h"
 #include "offload.h"
 #include "packed.h"
 #include "pb/pb.h"
@@ -46,13 +47,8 @@ static int teardown(void **state)
 
 static CoreLiteral *number(int64_t n)
 {
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+	CoreLiteral *l = literal_of_primitive(a, CORE_PRIMITIVE_VALUE_INTEGER);
 
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_PRIMITIVE;
-	l->scalar->primitive = pb_new(a, CORE_PRIMITIVE_DESC);
-	l->scalar->primitive->value_case = CORE_PRIMITIVE_VALUE_INTEGER;
 	l->scalar->primitive->integer = n;
 	return l;
 }
@@ -85,11 +81,8 @@ static CoreLiteral *map_of(const char *key, CoreLiteral *value)
 
 static CoreLiteral *union_of(CoreLiteral *value)
 {
-	CoreLiteral *l = pb_new(a, CORE_LITERAL_DESC);
+	CoreLiteral *l = literal_of_scalar(a, CORE_SCALAR_VALUE_UNION);
 
-	l->value_case = CORE_LITERAL_VALUE_SCALAR;
-	l->scalar = pb_new(a, CORE_SCALAR_DESC);
-	l->scalar->value_case = CORE_SCALAR_VALUE_UNION;
 	l->scalar->union_ = pb_new(a, CORE_UNION_DESC);
 	l->scalar->union_->value = value;
 	return l;
