@@ -49,6 +49,15 @@ static inline CoreNode *python_node(struct rig *r, const char *id, int n_in, int
 	return wf_node_new(&r->w, id, wf_task(&r->w, "python-task", n_in, n_out));
 }
 
+/* The workflow starts with the input x. */
+static inline AlulaInput *accepted_with(struct rig *r, CoreLiteral *x)
+{
+	AlulaInput *in = accepted(&r->w, 1);
+
+	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", x);
+	return in;
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 /* The last event of this node in the last record. */

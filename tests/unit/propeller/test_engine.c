@@ -9,8 +9,7 @@ static void test_echo(void **state)
 	node_bind(&r->w, wf_node_new(&r->w, "n0", t), "i0", promise(r->a, "", "x"));
 	node_bind(&r->w, wf_node_new(&r->w, "n1", t), "i0", promise(r->a, "n0", "o0"));
 	wf_output(&r->w, "y", promise(r->a, "n1", "o0"));
-	AlulaInput *in = accepted(&r->w, 1);
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", int_literal(r->a, 42));
+	AlulaInput *in = accepted_with(r, int_literal(r->a, 42));
 	assert_events(r, in,
 		      "W RUNNING\nN start-node SUCCEEDED\n"
 		      "N n0 QUEUED\nT n0 0 SUCCEEDED\nN n0 SUCCEEDED\n"
@@ -103,13 +102,7 @@ static void test_stored_values(void **state)
 	assert_string_equal(store->uri, "/m/p-development-x1/end-node/data/0/outputs.pb");
 	assert_string_equal(store->values[0].var, "y");
 	assert_string_equal(store->values[0].uri, "/s/outputs.pb");
-	AlulaInput *in = input_new(r->a, 1, T0);
-	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in->outputs_stored = pb_new(r->a, ALULA_OUTPUTS_STORED_DESC);
-	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
-	in->outputs_stored->outputs = pb_new(r->a, ALULA_ATTEMPT_OUTPUTS_DESC);
-	in->outputs_stored->outputs->uri = (char *)store->uri;
-	assert_events(r, in, "N end-node SUCCEEDED\nW SUCCEEDING\nW SUCCEEDED");
+	assert_events(r, outputs_stored(r->a, 1, T0, 0, store->uri), "N end-node SUCCEEDED\nW SUCCEEDING\nW SUCCEEDED");
 	assert_string_equal(r->step.record->events[2]->workflow->output_uri, store->uri);
 }
 

@@ -12,14 +12,6 @@ static CoreNode *map(struct rig *r, const char *type)
 	return n;
 }
 
-static AlulaInput *accepted_with(struct rig *r, CoreLiteral *x)
-{
-	AlulaInput *in = accepted(&r->w, 1);
-
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", x);
-	return in;
-}
-
 enum { ITEM0 = 3 }; /* after start, end and n0 */
 
 static const EventTaskExecutionEvent *last_task(const struct rig *r)
@@ -97,14 +89,8 @@ static void test_tasks(void **state)
 	assert_string_equal(store->uri, "/m/p-development-x1/n0/data/0/outputs.pb");
 	assert_int_equal(store->values[0].items[0].literal->scalar->primitive->integer, 8);
 	assert_string_equal(store->values[0].items[1].uri, "/s/1");
-	AlulaInput *in = input_new(r->a, 1, T0);
-	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in->outputs_stored = pb_new(r->a, ALULA_OUTPUTS_STORED_DESC);
-	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
-	in->outputs_stored->outputs = pb_new(r->a, ALULA_ATTEMPT_OUTPUTS_DESC);
-	in->outputs_stored->outputs->uri = (char *)store->uri;
-	in->outputs_stored->node = N0;
-	assert_events(r, in, "T n0 0 SUCCEEDED\nN n0 SUCCEEDED\nN end-node QUEUED");
+	assert_events(r, outputs_stored(r->a, 1, T0, N0, store->uri),
+		      "T n0 0 SUCCEEDED\nN n0 SUCCEEDED\nN end-node QUEUED");
 	assert_string_equal(find_action(&r->step, ACTION_STORE_OUTPUTS, 1)->values[0].uri, store->uri);
 }
 
@@ -199,13 +185,7 @@ static void test_single_file(void **state)
 	const struct action *store = find_action(&r->step, ACTION_STORE_OUTPUTS, N0);
 	assert_string_equal(store->uri, "/m/p-development-x1/n0/data/inputs.pb");
 	assert_null(find_action(&r->step, ACTION_START_ATTEMPT, ITEM0));
-	AlulaInput *in = input_new(r->a, 1, T0);
-	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in->outputs_stored = pb_new(r->a, ALULA_OUTPUTS_STORED_DESC);
-	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
-	in->outputs_stored->outputs = pb_new(r->a, ALULA_ATTEMPT_OUTPUTS_DESC);
-	in->outputs_stored->node = N0;
-	feed(r, in);
+	feed(r, outputs_stored(r->a, 1, T0, N0, ""));
 	const struct attempt *a = find_action(&r->step, ACTION_START_ATTEMPT, ITEM0 + 1)->start;
 	assert_true(a->shares_inputs);
 	assert_string_equal(a->inputs_uri, store->uri);

@@ -30,14 +30,6 @@ static CoreNode *three_ways(struct rig *r, const char *type)
 	return b;
 }
 
-static AlulaInput *accepted_with(struct rig *r, CoreLiteral *x)
-{
-	AlulaInput *in = accepted(&r->w, 1);
-
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", x);
-	return in;
-}
-
 static void test_takes_one(void **state)
 {
 	struct rig *r = *state;

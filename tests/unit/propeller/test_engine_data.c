@@ -269,8 +269,7 @@ static void test_children_by_place(void **state)
 
 	node_bind(&r->w, n, "i0", promise(r->a, "", "x"));
 	wf_output(&r->w, "y", promise(r->a, "n0", "o0"));
-	AlulaInput *in = accepted(&r->w, 1);
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", int_list(r->a, 2));
+	AlulaInput *in = accepted_with(r, int_list(r->a, 2));
 	feed(r, in);
 	for (int i = 0; i < 2; i++) {
 		in = child_finished(r->a, 1, T0, arena_printf(r->a, "x1-n0-0-n%d-0", i),

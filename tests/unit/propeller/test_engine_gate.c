@@ -154,14 +154,7 @@ static void test_stored_approval(void **state)
 	assert_events(r, signal_set(r->a, 1, T0, "ok", bool_literal(r->a, true)), "");
 	const struct action *store = find_action(&r->step, ACTION_STORE_OUTPUTS, N1);
 	assert_string_equal(store->uri, "/m/p-development-x1/n1/data/0/outputs.pb");
-	AlulaInput *in = input_new(r->a, 1, T0);
-	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in->outputs_stored = pb_new(r->a, ALULA_OUTPUTS_STORED_DESC);
-	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
-	in->outputs_stored->outputs = pb_new(r->a, ALULA_ATTEMPT_OUTPUTS_DESC);
-	in->outputs_stored->outputs->uri = (char *)store->uri;
-	in->outputs_stored->node = N1;
-	assert_events(r, in, "N n1 SUCCEEDED\nN end-node QUEUED");
+	assert_events(r, outputs_stored(r->a, 1, T0, N1, store->uri), "N n1 SUCCEEDED\nN end-node QUEUED");
 	assert_string_equal(node_event(r, "n1")->output_uri, store->uri);
 }
 

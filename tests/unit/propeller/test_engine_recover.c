@@ -223,8 +223,7 @@ static void test_items(void **state)
 
 	node_bind(&r->w, n, "i0", promise(r->a, "", "x"));
 	wf_output(&r->w, "y", promise(r->a, "n0", "o0"));
-	AlulaInput *in = accepted(&r->w, 1);
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", int_list(r->a, 4));
+	AlulaInput *in = accepted_with(r, int_list(r->a, 4));
 	add_item(r, &items, 0)->attempt = 2;
 	add_item(r, &items, 3)->output_uri = "/older/outputs.pb";
 	add_item(r, &items, 9);

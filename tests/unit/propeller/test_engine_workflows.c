@@ -15,20 +15,12 @@ static struct wf one_inside(struct rig *r, const char *type)
 	return inner;
 }
 
-static AlulaInput *accepted_with(struct rig *r, int64_t x)
-{
-	AlulaInput *in = accepted(&r->w, 1);
-
-	in->accepted->command->start->inputs = add_literal(r->a, NULL, "x", int_literal(r->a, x));
-	return in;
-}
-
 static void test_inner_workflow(void **state)
 {
 	struct rig *r = *state;
 
 	one_inside(r, "echo");
-	assert_events(r, accepted_with(r, 42),
+	assert_events(r, accepted_with(r, int_literal(r->a, 42)),
 		      "W RUNNING\nN start-node SUCCEEDED\nN n0 QUEUED\nN n0 RUNNING\n"
 		      "N n0-0-start-node SUCCEEDED\nN n0-0-m0 QUEUED\nT n0-0-m0 0 SUCCEEDED\nN n0-0-m0 SUCCEEDED\n"
 		      "N n0-0-end-node QUEUED\nN n0-0-end-node SUCCEEDED\nN n0 SUCCEEDED\n"
@@ -58,7 +50,7 @@ static void test_inner_task(void **state)
 	struct rig *r = *state;
 
 	one_inside(r, "python-task");
-	feed(r, accepted_with(r, 1));
+	feed(r, accepted_with(r, int_literal(r->a, 1)));
 	const struct attempt *a = find_action(&r->step, ACTION_START_ATTEMPT, INNER_M0)->start;
 	assert_string_equal(a->inputs_uri, "/m/p-development-x1/n0/data/0/m0/inputs.pb");
 	assert_string_equal(a->output_prefix, "/m/p-development-x1/n0/data/0/m0/0");
@@ -72,14 +64,8 @@ static void test_inner_task(void **state)
 		      "T n0-0-m0 0 SUCCEEDED\nN n0-0-m0 SUCCEEDED\nN n0-0-end-node QUEUED");
 	const struct action *store = find_action(&r->step, ACTION_STORE_OUTPUTS, 4);
 	assert_string_equal(store->uri, "/m/p-development-x1/n0/data/0/end-node/0/outputs.pb");
-	AlulaInput *in = input_new(r->a, 1, T0);
-	in->input_case = ALULA_INPUT_INPUT_OUTPUTS_STORED;
-	in->outputs_stored = pb_new(r->a, ALULA_OUTPUTS_STORED_DESC);
-	in->outputs_stored->result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
-	in->outputs_stored->outputs = pb_new(r->a, ALULA_ATTEMPT_OUTPUTS_DESC);
-	in->outputs_stored->outputs->uri = (char *)store->uri;
-	in->outputs_stored->node = 4;
-	assert_events(r, in, "N n0-0-end-node SUCCEEDED\nN n0 SUCCEEDED\nN end-node QUEUED");
+	assert_events(r, outputs_stored(r->a, 1, T0, 4, store->uri),
+		      "N n0-0-end-node SUCCEEDED\nN n0 SUCCEEDED\nN end-node QUEUED");
 	assert_string_equal(node_event(r, "n0")->output_uri, store->uri);
 	assert_string_equal(find_action(&r->step, ACTION_STORE_OUTPUTS, 1)->values[0].uri, "/s/o");
 }
@@ -93,7 +79,7 @@ static void test_inner_failure(void **state)
 
 	node_bind(&inner, wf_node_new(&inner, "m1", wf_task(&inner, "python-task", 1, 0)), "i0",
 		  promise(r->a, "", "z"));
-	feed(r, accepted_with(r, 1));
+	feed(r, accepted_with(r, int_literal(r->a, 1)));
 	assert_events(r, failed(r->a, 1, T0, INNER_M0, 0, false, false),
 		      "T n0-0-m0 0 FAILED " BOOM "\nN n0-0-m0 FAILED " BOOM
 		      "\nT n0-0-m1 0 ABORTED {UNKNOWN Task Aborted: subworkflow failed}\n"
@@ -107,7 +93,7 @@ static void test_inner_abort(void **state)
 	struct rig *r = *state;
 
 	one_inside(r, "python-task");
-	feed(r, accepted_with(r, 1));
+	feed(r, accepted_with(r, int_literal(r->a, 1)));
 	assert_events(r, abort_input(r->a, 1, T0),
 		      "T n0-0-m0 0 ABORTED {UNKNOWN Task Aborted: Workflow aborted.}\n"
 		      "N n0-0-m0 ABORTED {UNKNOWN NodeAborted: Workflow aborted.}\n"
@@ -123,7 +109,7 @@ static void test_inner_timeout(void **state)
 	one_inside(r, "python-task");
 	r->w.template->nodes[0]->metadata->timeout = pb_duration(r->a, 60 * USEC_PER_SEC);
 	node_retries(&r->w, r->w.template->nodes[0], 1);
-	feed(r, accepted_with(r, 1));
+	feed(r, accepted_with(r, int_literal(r->a, 1)));
 	const struct action *timer = find_action(&r->step, ACTION_SET_TIMER, N0);
 	assert_int_equal(timer->at_us, T0 + 60 * USEC_PER_SEC);
 	const char *events = feed(r, timer_fired(r->a, 1, timer->at_us, timer->timer, N0, 0));
@@ -171,7 +157,7 @@ static void test_missing(void **state)
 	struct wf inner = one_inside(r, "echo");
 
 	inner.template->id = identifier(r->a, CORE_RESOURCE_TYPE_WORKFLOW, "another");
-	assert_true(str_starts(str_of(feed(r, accepted_with(r, 1))),
+	assert_true(str_starts(str_of(feed(r, accepted_with(r, int_literal(r->a, 1)))),
 			       "W FAILING {SYSTEM BadSpecificationError: node [n0]: its sub-workflow is not in"));
 }
 
@@ -288,7 +274,7 @@ static void test_inner_failure_node(void **state)
 	struct wf inner = one_inside(r, "python-task");
 
 	node_bind(&inner, failure_node(&inner, "echo"), "i0", promise(r->a, "", "z"));
-	feed(r, accepted_with(r, 1));
+	feed(r, accepted_with(r, int_literal(r->a, 1)));
 	assert_events(r, failed(r->a, 1, T0, INNER_M0, 0, false, false),
 		      "T n0-0-m0 0 FAILED " BOOM "\nN n0-0-m0 FAILED " BOOM
 		      "\nN n0-0-fn0 QUEUED\nT n0-0-fn0 0 SUCCEEDED\nN n0-0-fn0 SUCCEEDED\nN n0 FAILED " BOOM
