@@ -3,23 +3,12 @@
 #include "connector.h"
 
 #include "alula/bus.h"
-#include "flyte/template.h"
 #include "pb/pb.h"
+#include "task_spec.h"
 
 static enum code render_args(CoreTaskTemplate *task, const struct attempt *at, struct arena *a, struct err *err)
 {
-	const CoreWorkflowExecutionIdentifier *id = at->command->id;
-	const char *slash = strrchr(at->inputs_uri, '/');
-	struct template_values v = {
-		.input = at->inputs_uri,
-		.input_prefix = arena_strndup(a, at->inputs_uri, (size_t)(slash - at->inputs_uri)),
-		.output_prefix = at->output_prefix,
-		.raw_output_prefix = at->raw_output_prefix,
-		.checkpoint_prefix = at->checkpoint_prefix,
-		.prev_checkpoint_prefix = at->prev_checkpoint_prefix,
-		.unique_name = at->unique_name,
-		.namespace = arena_printf(a, "%s-%s", id->project, id->domain),
-	};
+	struct template_values v = task_spec_values(at, a);
 
 	for (size_t i = 0; i < task->container->n_args; i++) {
 		enum code c =

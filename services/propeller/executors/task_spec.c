@@ -8,7 +8,6 @@
 #include "base/base.h"
 #include "flyte/overrides.h"
 #include "flyte/pod.h"
-#include "flyte/template.h"
 
 /* ---- arguments ---- */
 
@@ -42,15 +41,14 @@ static bool is_program(const char *path, const char *name)
 	return strcmp(slash ? slash + 1 : path, name) == 0;
 }
 
-static enum code make_argv(const struct attempt *at, const CoreContainer *container, struct arena *a,
-			   struct task_spec *spec, struct err *err)
+struct template_values task_spec_values(const struct attempt *at, struct arena *a)
 {
 	const CoreWorkflowExecutionIdentifier *id = at->command->id;
 	const char *slash = strrchr(at->inputs_uri, '/');
-	struct template_values v = {
+
+	return (struct template_values){
 		.input = at->inputs_uri,
 		.input_prefix = arena_strndup(a, at->inputs_uri, (size_t)(slash - at->inputs_uri)),
-		.task_template_path = arena_printf(a, "%.*s/task.pb", (int)(slash - at->inputs_uri), at->inputs_uri),
 		.output_prefix = at->output_prefix,
 		.raw_output_prefix = at->raw_output_prefix,
 		.checkpoint_prefix = at->checkpoint_prefix,
@@ -58,7 +56,14 @@ static enum code make_argv(const struct attempt *at, const CoreContainer *contai
 		.unique_name = at->unique_name,
 		.namespace = arena_printf(a, "%s-%s", id->project, id->domain),
 	};
+}
 
+static enum code make_argv(const struct attempt *at, const CoreContainer *container, struct arena *a,
+			   struct task_spec *spec, struct err *err)
+{
+	struct template_values v = task_spec_values(at, a);
+
+	v.task_template_path = arena_printf(a, "%s/task.pb", v.input_prefix);
 	spec->argv = arena_array(a, const char *, container->n_command + container->n_args + 1);
 	enum code c = render_all(container->command, container->n_command, &v, a, spec, err);
 	if (!c)

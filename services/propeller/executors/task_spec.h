@@ -3,6 +3,7 @@
 #pragma once
 #include "base/arena.h"
 #include "engine/engine.h"
+#include "flyte/template.h"
 #include "propeller.h"
 
 struct task_spec {
@@ -20,5 +21,8 @@ enum code task_spec_make(const struct propeller_config *config, const struct att
 			 struct task_spec *ret, struct err *err);
 /* What the execution's or the container's environment sets a variable to; NULL: nothing. Borrowed, or in `a`. */
 const char *task_spec_variable(const struct attempt *attempt, const char *key, struct arena *a);
+/* What templates in its arguments stand for, all but the task's own template and its inputs. Borrows from the attempt.
+ */
+struct template_values task_spec_values(const struct attempt *attempt, struct arena *a);
 /* Put input values into the arguments that ask for them. */
 enum code task_spec_inputs(struct task_spec *spec, const CoreLiteralMap *inputs, struct arena *a, struct err *err);
