@@ -1,5 +1,6 @@
 #include "materialise_table.h"
 
+#include "execution.h"
 #include "pb/pb.h"
 
 /* ---- reading ---- */
@@ -92,18 +93,6 @@ static enum code read_nodes(struct fold *f, const struct wanted *w, struct db *d
 	return c;
 }
 
-static CoreIdentifier *task_of_row(const struct db_rows *rows, size_t row, int col, struct arena *a)
-{
-	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
-
-	id->resource_type = CORE_RESOURCE_TYPE_TASK;
-	id->project = db_get_text(rows, row, col, a);
-	id->domain = db_get_text(rows, row, col + 1, a);
-	id->name = db_get_text(rows, row, col + 2, a);
-	id->version = db_get_text(rows, row, col + 3, a);
-	return id;
-}
-
 static enum code read_tasks(struct fold *f, const struct wanted *w, struct db *db, struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
@@ -112,7 +101,7 @@ static enum code read_tasks(struct fold *f, const struct wanted *w, struct db *d
 
 	for (size_t i = 0; !c && i < db_rows_count(rows); i++) {
 		struct task_row *t = fold_task(f, db_get_i64(rows, i, 0), db_get_text(rows, i, 1, f->arena),
-					       task_of_row(rows, i, 3, f->arena), (uint32_t)db_get_i64(rows, i, 2));
+					       task_id_of_row(rows, i, 3, f->arena), (uint32_t)db_get_i64(rows, i, 2));
 		t->seq = db_get_i64(rows, i, 7);
 		t->phase_version = (uint32_t)db_get_i64(rows, i, 8);
 		t->input_uri = text_or_null(rows, i, 9, f->arena);

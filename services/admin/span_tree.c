@@ -43,12 +43,7 @@ static enum code read_task(const struct db_rows *rows, size_t i, CoreWorkflowExe
 	id->node_execution_id->execution_id = execution;
 	id->node_execution_id->node_id = db_get_text(rows, i, 0, a);
 	id->retry_attempt = (uint32_t)db_get_i64(rows, i, 1);
-	id->task_id = pb_new(a, CORE_IDENTIFIER_DESC);
-	id->task_id->resource_type = CORE_RESOURCE_TYPE_TASK;
-	id->task_id->project = db_get_text(rows, i, 2, a);
-	id->task_id->domain = db_get_text(rows, i, 3, a);
-	id->task_id->name = db_get_text(rows, i, 4, a);
-	id->task_id->version = db_get_text(rows, i, 5, a);
+	id->task_id = task_id_of_row(rows, i, 2, a);
 	*ret = t;
 	return pb_unpack_own(ADMIN_TASK_EXECUTION_CLOSURE_DESC, db_get_str(rows, i, 6), a, (void **)&t->closure, err);
 }

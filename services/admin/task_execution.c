@@ -139,15 +139,15 @@ static enum code by_task(struct request *rq, struct db *db, const struct db_stmt
 	return c;
 }
 
-static CoreIdentifier *read_task_id(const struct db_rows *rows, size_t i, int col, struct arena *a)
+CoreIdentifier *task_id_of_row(const struct db_rows *rows, size_t row, int col, struct arena *a)
 {
 	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
 
 	id->resource_type = CORE_RESOURCE_TYPE_TASK;
-	id->project = db_get_text(rows, i, col, a);
-	id->domain = db_get_text(rows, i, col + 1, a);
-	id->name = db_get_text(rows, i, col + 2, a);
-	id->version = db_get_text(rows, i, col + 3, a);
+	id->project = db_get_text(rows, row, col, a);
+	id->domain = db_get_text(rows, row, col + 1, a);
+	id->name = db_get_text(rows, row, col + 2, a);
+	id->version = db_get_text(rows, row, col + 3, a);
 	return id;
 }
 
@@ -164,7 +164,7 @@ static enum code read_task(const struct db_rows *rows, size_t i, int col, CoreWo
 {
 	CoreTaskExecutionIdentifier *id = pb_new(a, CORE_TASK_EXECUTION_IDENTIFIER_DESC);
 
-	id->task_id = read_task_id(rows, i, col + TASK, a);
+	id->task_id = task_id_of_row(rows, i, col + TASK, a);
 	id->node_execution_id = pb_new(a, CORE_NODE_EXECUTION_IDENTIFIER_DESC);
 	id->node_execution_id->execution_id = execution;
 	id->node_execution_id->node_id = db_get_text(rows, i, col + NODE_ID, a);
@@ -258,7 +258,7 @@ enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionI
 		return err_set(err, INVALID_ARGUMENT, "no task executions were listed [%s retry_attempt:%u]",
 			       message_text(node, rq->arena), attempt);
 	id->node_execution_id = (CoreNodeExecutionIdentifier *)node;
-	id->task_id = read_task_id(rows, 0, 0, rq->arena);
+	id->task_id = task_id_of_row(rows, 0, 0, rq->arena);
 	id->retry_attempt = attempt;
 	*ret = id;
 	return OK;
