@@ -23,7 +23,7 @@ const struct config_key admin_keys[] = {
 	{.path = "server.grpc.maxMessageSizeBytes", .type = CONFIG_SIZE, .default_value = "64Mi", .min = 1024,
 	 .max = 2147483647, AT(max_message_bytes), .text = "Requests up to this size are taken, over gRPC and REST."},
 	{.path = "server.grpc.workers", .type = CONFIG_INT, .default_value = "16", .min = 1, .max = 1024, AT(grpc_workers),
-	 .text = "gRPC handlers that run at once."},
+	 .text = "gRPC handlers that run at once; each method whose calls are taken together has two more."},
 	{.path = "server.http.workers", .type = CONFIG_INT, .default_value = "8", .min = 1, .max = 1024, AT(http_workers),
 	 .text = "HTTP handlers that run at once."},
 	{.path = "server.dataProxy.workers", .type = CONFIG_INT, .default_value = "4", .min = 1, .max = 1024,

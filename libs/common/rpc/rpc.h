@@ -16,7 +16,8 @@ struct rpc_server;
 struct rpc_server_options {
 	const char *listen; /* "0.0.0.0:8089", "[::]:8089", ":8089" (all addresses); port 0 picks a free one */
 	const struct api *api;
-	int workers;                /* handlers that may run at once; 0 for 16 */
+	int workers;                /* handlers that may run at once, beside two of each method that takes many calls
+				     * together (api_bind_together); 0 for 16 */
 	size_t max_receive_bytes;   /* a larger request is RESOURCE_EXHAUSTED; 0 for 64 MiB */
 	size_t quota_bytes;         /* memory of all calls in flight (grpc resource quota); 0 for 512 MiB */
 	int max_calls;              /* under way at once; one more is RESOURCE_EXHAUSTED; 0 for 10,000 */
