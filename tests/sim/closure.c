@@ -153,6 +153,8 @@ static CoreNode *write_node(const struct writing *w, const struct plan_node *n)
 		node_bind((struct wf *)&w->wf, to, "i0", constant(w->a, duration_literal(w->a, n->sleep_us)));
 	for (size_t i = 0; i < n->n_after; i++)
 		node_after((struct wf *)&w->wf, to, n->after[i]->id);
+	for (size_t i = 0; i < n->n_named; i++)
+		node_after((struct wf *)&w->wf, to, n->named[i]->id);
 	if (n->retries)
 		node_retries((struct wf *)&w->wf, to, n->retries);
 	if (n->version && !n->cached_by_task)

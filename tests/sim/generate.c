@@ -264,8 +264,13 @@ static struct plan_node *random_node(const struct sketch *k, int nesting)
 			      : dice == 4 ? random_array(k)
 					  : random_task(k);
 
-	for (size_t i = pick(k, 3); k->plan->nodes.n && i > 0; i--)
-		n->after[n->n_after++] = k->plan->nodes.at[pick(k, k->plan->nodes.n)];
+	for (size_t i = pick(k, 3); k->plan->nodes.n && i > 0; i--) {
+		const struct plan_node *other = k->plan->nodes.at[pick(k, k->plan->nodes.n)];
+		if (nesting)
+			n->named[n->n_named++] = other;
+		else
+			n->after[n->n_after++] = other;
+	}
 	random_patience(k, n);
 	return n;
 }

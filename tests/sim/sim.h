@@ -57,6 +57,8 @@ struct plan_node {
 	size_t n_in;
 	const struct plan_node *after[2];
 	size_t n_after;
+	const struct plan_node *named[2]; /* upstream of a node in a branch, which waits for what it reads only */
+	size_t n_named;
 	uint32_t retries;
 	int64_t timeout_us, sleep_us;
 	const char *signal;
