@@ -9,7 +9,7 @@
 #include "task_resources.h"
 #include "validation.h"
 
-enum { MAX_NAME = 63, RANDOM_NAME = 19, MAX_COMMAND_BYTES = 1000 * 1000 };
+enum { MAX_NAME = 63, MAX_TAG = 255, RANDOM_NAME = 19, MAX_COMMAND_BYTES = 1000 * 1000 };
 
 static const struct db_stmt PROJECT_STATE = {
 	"execution_project_state",
@@ -67,6 +67,16 @@ static enum code check_overrides(const AdminExecutionSpec *spec, struct err *err
 	if (spec->notification_overrides_case != ADMIN_EXECUTION_SPEC_NOTIFICATION_OVERRIDES_NOTIFICATIONS)
 		return OK;
 	return check_notifications(spec->notifications->notifications, spec->notifications->n_notifications, err);
+}
+
+/* They become index keys. */
+static enum code check_tags(const AdminExecutionSpec *spec, struct err *err)
+{
+	enum code c = OK;
+
+	for (size_t i = 0; !c && i < spec->n_tags; i++)
+		c = check_max_length(spec->tags[i], "tag", MAX_TAG, err);
+	return c;
 }
 
 /* What the project says of executions is asked in the same breath. */
@@ -139,6 +149,8 @@ static enum code check_create(struct creating *all, struct creation *x, struct e
 		c = check_reference(in->spec->launch_plan, err);
 	if (!c)
 		c = check_overrides(in->spec, err);
+	if (!c)
+		c = check_tags(in->spec, err);
 	return c ? c : check_labels(in->spec->labels, err);
 }
 

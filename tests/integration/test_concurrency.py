@@ -1,8 +1,6 @@
 """Clients that want the same at once, and two admins that serve one database."""
-import base64
 import collections
 import itertools
-import os
 import signal
 import threading
 
@@ -269,25 +267,29 @@ def test_reads_while_postgres_restarts(two, one, questions, number):
 
 
 def test_each_create_has_its_own_answer(two, one):
-    """Of executions that are created at once: new ones, names that are taken, and one that Postgres refuses (a tag that no
-    index takes)."""
+    """Of executions that are created at once: new ones, names that are taken, and one that Postgres refuses."""
     plan = create_plan(two.admin)
     taken = create(two.admin, plan).name
-    for _ in range(10):
-        cases = [(unique("new"), 0, OK) if i % 3 else (taken, 0, ALREADY_EXISTS) for i in range(IN_FLIGHT)]
-        cases[20] = unique("bad"), 12_000, INTERNAL
-        futures = [one.CreateExecution.future(execution_pb2.ExecutionCreateRequest(
-            project=PROJECT, domain=DOMAIN, name=name, inputs=literals(x=integer(1)), spec=execution_pb2.ExecutionSpec(
-                launch_plan=plan, tags=[base64.b64encode(os.urandom(tag)).decode()] if tag else [])), timeout=30)
-            for name, tag, _ in cases]
-        assert [f.code() for f in futures] == [code for _, _, code in cases]
-        for (name, _, code), f in zip(cases, futures):
-            if code == OK:
-                assert f.result().id == execution_id(name) and get(one, f.result().id).id.name == name
-            elif code == ALREADY_EXISTS:
-                assert name in f.details()
-            else:
-                assert two.sql("SELECT count(*) FROM admin.executions WHERE name = %s", name) == [(0,)]
+    two.sql("CREATE FUNCTION admin.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'not this one'; END $$")
+    two.sql("CREATE TRIGGER refuse BEFORE INSERT ON admin.executions FOR EACH ROW WHEN (NEW.name LIKE 'refused%%') "
+            "EXECUTE FUNCTION admin.refuse()")
+    try:
+        for _ in range(10):
+            cases = [(unique("new"), OK) if i % 3 else (taken, ALREADY_EXISTS) for i in range(IN_FLIGHT)]
+            cases[20] = unique("refused"), INTERNAL
+            futures = [one.CreateExecution.future(execution_pb2.ExecutionCreateRequest(
+                project=PROJECT, domain=DOMAIN, name=name, inputs=literals(x=integer(1)),
+                spec=execution_pb2.ExecutionSpec(launch_plan=plan)), timeout=30) for name, _ in cases]
+            assert [f.code() for f in futures] == [code for _, code in cases]
+            for (name, code), f in zip(cases, futures):
+                if code == OK:
+                    assert f.result().id == execution_id(name) and get(one, f.result().id).id.name == name
+                else:
+                    assert (name if code == ALREADY_EXISTS else "not this one") in f.details()
+    finally:
+        two.sql("DROP TRIGGER refuse ON admin.executions")
+        two.sql("DROP FUNCTION admin.refuse")
 
 
 # ---- two admins ----

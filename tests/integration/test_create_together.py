@@ -52,6 +52,8 @@ def test_each_has_its_own_answer(stack, plan):
                     "nobody"),
         "no project": (lambda i: request(plan, project=f"no-project-{i}"), None, "no-project-"),
         "archived": (lambda i: request(plan, project=archived), grpc.StatusCode.INVALID_ARGUMENT, archived),
+        "long tag": (lambda i: request(plan, tags=["t" * 256]), grpc.StatusCode.INVALID_ARGUMENT,
+                     "tag cannot exceed 255 characters"),
         "bad inputs": (lambda i: request(plan, inputs=literals(x=text("seven"))), grpc.StatusCode.INVALID_ARGUMENT,
                        "invalid x input wrong type"),
     }
