@@ -277,8 +277,7 @@ static void begin(struct fold *f, uint32_t i)
 		node_fail_at_once(f, i, CORE_EXECUTION_ERROR_ERROR_KIND_SYSTEM, "BindingResolutionFailure", r.error);
 		return;
 	}
-	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
-	node_run(f, i);
+	node_queue(f, i, &inputs);
 	if (array_wants(f, i, &inputs, &wanted))
 		node_read(f, i, &wanted, READ_LONG_AS_EXTENTS);
 	else

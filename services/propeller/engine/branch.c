@@ -66,8 +66,7 @@ static void begin(struct fold *f, uint32_t i)
 
 	if (!node_inputs(f, i, &inputs))
 		return;
-	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
-	node_run(f, i);
+	node_queue(f, i, &inputs);
 	if (values_inline(f->a, &inputs))
 		take_case(f, i, &inputs);
 	else

@@ -85,6 +85,12 @@ struct run *node_run(struct fold *f, uint32_t i)
 	return n->run;
 }
 
+struct run *node_queue(struct fold *f, uint32_t i, const struct values *inputs)
+{
+	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), inputs);
+	return node_run(f, i);
+}
+
 void node_uncount(struct fold *f, struct run *r)
 {
 	f->x->running -= r->counted;

@@ -107,6 +107,8 @@ bool frame_begin(struct fold *f, uint32_t i, struct workflow *wf, const struct v
 void node_begin(struct fold *f, uint32_t i);
 /* The node's run, as long as it has none. */
 struct run *node_run(struct fold *f, uint32_t i);
+/* It is queued with its inputs, and has a run. */
+struct run *node_queue(struct fold *f, uint32_t i, const struct values *inputs);
 void node_drop_run(struct fold *f, uint32_t i);
 void node_run_free(struct engine *e, struct run *r);
 /* No longer one of those that max_parallelism counts. */

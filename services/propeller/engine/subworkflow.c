@@ -19,8 +19,7 @@ static void begin(struct fold *f, uint32_t i)
 
 	if (!node_inputs(f, i, &inputs))
 		return;
-	node_set_inputs(f, i, event_node(f, i, CORE_NODE_EXECUTION_PHASE_QUEUED), &inputs);
-	node_run(f, i)->started = true;
+	node_queue(f, i, &inputs)->started = true;
 	event_node(f, i, CORE_NODE_EXECUTION_PHASE_RUNNING);
 	start(f, i, &inputs);
 }
