@@ -330,31 +330,38 @@ def test_one_of_two_admins_stopped(pair):
     settle(pair)
 
 
-def test_one_of_two_propellers_killed(pair):
-    script = Script(pair, 3)
+def forty_attempts(pair, seconds):
+    """Eight executions whose attempts all run, for so many seconds."""
+    script = Script(pair, seconds)
     fan = create_fan(pair.admin, create_script_task(pair.admin, script.text), 5)
-    plan = create_plan(pair.admin, nodes=3)
     ids = [create(pair.admin, fan, max_parallelism=5) for _ in range(8)]
     wait_for(lambda: len(script.lines("start")) == 40, 30, "40 running attempts")
+    return script, ids
+
+
+def all_ran_once(pair, script, ids):
+    for id in ids:
+        assert finish(pair.admin, id, 60).closure.phase == Phase.SUCCEEDED
+    assert len(script.lines("start")) == 40
+
+
+def test_one_of_two_propellers_killed(pair):
+    plan = create_plan(pair.admin, nodes=3)
+    script, ids = forty_attempts(pair, 3)
     with Load(pair, plan) as load:
         load.wait_for(100)
         pair.kill_and_hold("propeller-2")
         wait_for(lambda: list(owners(pair).values()) == [64], 20, "one owner of all shards")
         load.wait_for(len(load.acknowledged) + 100)
     wait_all(pair, plan, load.acknowledged)
-    for id in ids:
-        assert finish(pair.admin, id, 60).closure.phase == Phase.SUCCEEDED
-    assert len(script.lines("start")) == 40
+    all_ran_once(pair, script, ids)
     settle(pair)
 
 
 def test_stopped_propeller_is_fenced(pair):
     """It wakes after its lease, with work in its hands, and writes nothing."""
-    script = Script(pair, 5)
-    fan = create_fan(pair.admin, create_script_task(pair.admin, script.text), 5)
     plan = create_plan(pair.admin, nodes=3)
-    ids = [create(pair.admin, fan, max_parallelism=5) for _ in range(8)]
-    wait_for(lambda: len(script.lines("start")) == 40, 30, "40 running attempts")
+    script, ids = forty_attempts(pair, 5)
     epochs = dict(pair.sql("SELECT name, epoch FROM propeller.propellers"))
     with Load(pair, plan) as load:
         load.wait_for(100)
@@ -365,9 +372,7 @@ def test_stopped_propeller_is_fenced(pair):
         pair.resume("propeller-2")
         load.wait_for(len(load.acknowledged) + 200)
     wait_all(pair, plan, load.acknowledged)
-    for id in ids:
-        assert finish(pair.admin, id, 60).closure.phase == Phase.SUCCEEDED
-    assert len(script.lines("start")) == 40
+    all_ran_once(pair, script, ids)
     # It came back under a new epoch, in the same process or a new one, and takes its share again.
     wait_for(lambda: sorted(owners(pair).values()) == [32, 32], 30, "shards shared out again")
     now = dict(pair.sql("SELECT name, epoch FROM propeller.propellers"))

@@ -1,4 +1,5 @@
 /* The forms of JSON, in memory-checked runs; tests/conformance/test_json.py compares with Google's on every type. */
+#include "../arena_fixture.h"
 #include "base/base.h"
 #include "flyteidl/admin/common.h"
 #include "flyteidl/admin/launch_plan.h"
@@ -10,27 +11,12 @@
 #include "pb/pb.h"
 #include "json/json.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static struct arena *arena;
-
-static int set_up(void **state)
+static int set_up_types(void **state)
 {
 	static const ProtobufCMessageDescriptor *const types[] = {CORE_PRIMITIVE_DESC};
-	(void)state;
-	json_know_types(types, ARRAY_SIZE(types));
-	arena = arena_new(0);
-	return 0;
-}
 
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
+	json_know_types(types, ARRAY_SIZE(types));
+	return set_up(state);
 }
 
 /* From a copy of exactly this size, so that a read behind the end is seen by sanitizers and valgrind. */
@@ -278,5 +264,5 @@ int main(void)
 		cmocka_unit_test(test_every_prefix),      cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_cannot_be_written),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_types, tear_down);
 }

@@ -1,30 +1,11 @@
+#include "../arena_fixture.h"
 #include "base/base.h"
 #include "flyteidl/admin/common.h"
 #include "flyteidl/core/literals.h"
 #include "google/protobuf/struct.h"
 #include "pb/pb.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
-
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new(0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static CoreLiteral *integer(int64_t i)
 {

@@ -1,29 +1,9 @@
+#include "../arena_fixture.h"
 #include "base/base.h"
 #include "flyteidl/admin/common.h"
 #include "flyteidl/core/literals.h"
 #include "flyteidl/core/tasks.h"
 #include "pb/pb.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-static struct arena *arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	arena = arena_new(0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 /* in_memory: a copy of exactly this size, so that a read behind the end is seen by the sanitizers. */
 static enum code unpack(const ProtobufCMessageDescriptor *desc, struct str in, void **ret, struct err *err)
