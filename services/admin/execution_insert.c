@@ -4,23 +4,23 @@
 
 static const struct db_stmt CREATE = {
 	"execution_create",
-	"WITH n AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], "
-	"$7::text[], $8::integer[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], "
-	"$15::text[], $16::text[], $17::bytea[], $18::bytea[], $19::bytea[], $20::bigint[], $21::bigint[], $22::text[], "
-	"$23::bytea[]) AS n (key, project, domain, name, created_at, caller, principal, mode, launch_entity, "
-	"launch_plan_name, launch_plan_version, workflow_name, workflow_version, task_name, task_version, inputs_uri, "
-	"inputs, spec, closure, parent_execution, source_execution, subject, command)), "
-	"e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
+	"WITH e AS (INSERT INTO executions (key, project, domain, name, created_at, updated_at, state_changed_at, "
 	"state_principal, principal, mode, launch_entity, launch_plan_name, launch_plan_version, workflow_name, "
 	"workflow_version, task_name, task_version, inputs_uri, inputs, spec, closure, parent_execution, source_execution) "
 	"SELECT key, project, domain, name, created_at, created_at, created_at, caller, principal, mode, launch_entity, "
 	"launch_plan_name, launch_plan_version, workflow_name, workflow_version, task_name, task_version, inputs_uri, "
-	"inputs, spec, closure, parent_execution, source_execution FROM n "
+	"inputs, spec, closure, parent_execution, source_execution FROM unnest($1::bigint[], $2::text[], $3::text[], "
+	"$4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::text[], $11::text[], "
+	"$12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::bytea[], $18::bytea[], $19::bytea[], "
+	"$20::bigint[], $21::bigint[]) AS n (key, project, domain, name, created_at, caller, principal, mode, "
+	"launch_entity, launch_plan_name, launch_plan_version, workflow_name, workflow_version, task_name, task_version, "
+	"inputs_uri, inputs, spec, closure, parent_execution, source_execution) "
 	"ON CONFLICT (project, domain, name) DO NOTHING RETURNING key), "
 	"t AS (INSERT INTO execution_tags (key, value, execution) SELECT u.k, u.v, u.execution FROM "
-	"unnest($24::bigint[], $25::text[], $26::text[]) u (execution, k, v) JOIN e ON e.key = u.execution "
+	"unnest($24::bigint[], $25::text[], $26::text[]) u (execution, k, v) WHERE u.execution IN (SELECT key FROM e) "
 	"ON CONFLICT DO NOTHING) "
-	"INSERT INTO outbox (key, subject, payload) SELECT n.key, n.subject, n.command FROM n JOIN e ON e.key = n.key "
+	"INSERT INTO outbox (key, subject, payload) SELECT n.key, n.subject, n.command FROM "
+	"unnest($1::bigint[], $22::text[], $23::bytea[]) n (key, subject, command) WHERE n.key IN (SELECT key FROM e) "
 	"RETURNING id, key",
 };
 
