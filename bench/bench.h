@@ -48,7 +48,8 @@ double register_workflow(struct rpc_channel *c, enum shape shape, int n, char re
 double run_one(const char *address, enum shape shape, int n, int runs); /* median */
 double run_register(const char *address, int n, int runs);              /* of CreateWorkflow of a FAN */
 double run_many(const char *address, int n, int threads);
-double run_creates(const char *address, int n, int threads); /* until all are accepted */
+double run_creates(const char *address, int n, int threads); /* until all are accepted; waits until they have run */
+double run_held_creates(const char *address, int n, int threads); /* the same, and does not wait */
 /* The name of one of a single node that has succeeded. */
 void finished_execution(struct rpc_channel *c, char ret_name[NAME_BYTES]);
 double commits(const char *dsn, int connections, int seconds);

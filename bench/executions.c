@@ -284,15 +284,30 @@ void finished_execution(struct rpc_channel *c, char ret_name[NAME_BYTES])
 	wait_succeeded(c, ret_name);
 }
 
+static double create_all(const char *address, const char *plan, int n, int threads)
+{
+	int64_t start_us = time_mono_us();
+
+	on_threads(threads, create_share, &(struct many){address, plan, n, threads});
+	return n * (double)USEC_PER_SEC / (double)(time_mono_us() - start_us);
+}
+
 double run_creates(const char *address, int n, int threads)
 {
 	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
 	char plan[NAME_BYTES];
 
 	register_workflow(c, CHAIN, 1, plan);
-	int64_t start_us = time_mono_us();
-	on_threads(threads, create_share, &(struct many){address, plan, n, threads});
-	double seconds = (double)(time_mono_us() - start_us) / USEC_PER_SEC;
+	double rate = create_all(address, plan, n, threads);
 	list_succeeded(c, plan);
-	return n / seconds;
+	return rate;
+}
+
+double run_held_creates(const char *address, int n, int threads)
+{
+	auto_free(rpc_channel_free) struct rpc_channel *c = connect_to(address);
+	char plan[NAME_BYTES];
+
+	register_workflow(c, CHAIN, 1, plan);
+	return create_all(address, plan, n, threads);
 }

@@ -51,6 +51,7 @@ static const struct bench_case {
 	{"register", "ADMIN", "NODES", "RUNS", run_register},
 	{"many", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_many},
 	{"create", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_creates},
+	{"create-held", "ADMIN", "EXECUTIONS", "CONNECTIONS", run_held_creates},
 	{"create-tasks", "ADMIN", "CONNECTIONS", "SECONDS", create_tasks},
 	{"get", "ADMIN", "IN_FLIGHT", "SECONDS", get_execution},
 	{"get-task", "ADMIN", "IN_FLIGHT", "SECONDS", get_task},
