@@ -144,6 +144,14 @@ static enum code finish(const struct api *api, const struct api_method *m, const
 	return code;
 }
 
+static void handle(const struct api_method *m, struct api_one *const *ones, size_t n)
+{
+	if (m->together && n)
+		m->together(ones, n);
+	for (size_t i = 0; m->fn && i < n; i++)
+		ones[i]->code = m->fn(ones[i]->rq, ones[i]->in, ones[i]->ret, ones[i]->err);
+}
+
 void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n)
 {
 	int64_t begin_us = time_mono_us();
@@ -151,13 +159,17 @@ void api_call_together(const struct api *api, const struct api_method *m, struct
 	size_t n_admitted = 0;
 
 	assert(n <= API_TOGETHER);
+	if (!m->fn && !m->together) {
+		for (struct api_one *one = ones; one < ones + n; one++)
+			one->code = err_set(one->err, UNIMPLEMENTED, "%s is not implemented", m->method->path);
+		return;
+	}
 	for (struct api_one *one = ones; one < ones + n; one++) {
 		one->code = admit(api, m, one->rq, one->err);
 		if (one->code == OK)
 			admitted[n_admitted++] = one;
 	}
-	if (n_admitted)
-		m->together(admitted, n_admitted);
+	handle(m, admitted, n_admitted);
 	for (struct api_one *one = ones; one < ones + n; one++)
 		one->code = finish(api, m, one->rq, one->code, begin_us, one->err);
 }
@@ -165,20 +177,9 @@ void api_call_together(const struct api *api, const struct api_method *m, struct
 enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
 		   struct err *err)
 {
-	int64_t begin_us = time_mono_us();
 	struct err own;
+	struct api_one one = {rq, in, ret, err ? err : &own, OK};
 
-	if (!err)
-		err = &own;
-	if (m->together) {
-		struct api_one one = {rq, in, ret, err, OK};
-		api_call_together(api, m, &one, 1);
-		return one.code;
-	}
-	if (!m->fn)
-		return err_set(err, UNIMPLEMENTED, "%s is not implemented", m->method->path);
-	enum code code = admit(api, m, rq, err);
-	if (!code)
-		code = m->fn(rq, in, ret, err);
-	return finish(api, m, rq, code, begin_us, err);
+	api_call_together(api, m, &one, 1);
+	return one.code;
 }

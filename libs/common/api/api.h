@@ -99,8 +99,8 @@ const struct pb_method *api_method_table(const struct api_method *m);
  * them for a login prompt. */
 enum code api_call(const struct api *api, const struct api_method *m, struct request *rq, const void *in, void *ret,
 		   struct err *err);
-/* The same for `n` calls, at most API_TOGETHER, of a method whose handler takes them together; ones[i].code and what
- * ones[i].err (not NULL) says are its answer. What may not run is answered without the handler seeing it. */
+/* The same for `n` calls of one method, at most API_TOGETHER; ones[i].code and what ones[i].err (not NULL) says are its
+ * answer. What may not run is answered without the handler seeing it. */
 void api_call_together(const struct api *api, const struct api_method *m, struct api_one *ones, size_t n);
 bool api_takes_together(const struct api_method *m);
 

@@ -182,7 +182,6 @@ static void answer(struct running *r, const struct api_one *one)
 /* Calls of one method. */
 static void run(struct worker *w, struct call *const *calls, size_t n)
 {
-	const struct call *first = calls[0];
 	struct running *running = arena_alloc(w->arena, n * sizeof *running);
 	struct api_one ones[API_TOGETHER];
 	size_t n_ones = 0;
@@ -195,10 +194,9 @@ static void run(struct worker *w, struct call *const *calls, size_t n)
 		else
 			answer(r, &ones[n_ones]);
 	}
-	if (n_ones && api_takes_together(first->method))
-		api_call_together(first->api, first->method, ones, n_ones);
-	else if (n_ones)
-		ones[0].code = api_call(first->api, first->method, ones[0].rq, ones[0].in, ones[0].ret, ones[0].err);
+	/* What did not parse is answered, and gone. */
+	if (n_ones)
+		api_call_together(running[0].call->api, running[0].call->method, ones, n_ones);
 	for (size_t i = 0; i < n_ones; i++)
 		answer(&running[i], &ones[i]);
 	arena_reset(w->arena);

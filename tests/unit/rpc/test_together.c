@@ -150,6 +150,27 @@ static void nonsense_alone(void **state)
 	assert_answered(&ones[0], "p", "0");
 }
 
+/* It is answered, and gone, while those after it are still to be run. */
+static void nonsense_first(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		hold_workers();
+		ask_nonsense(&ones[0]);
+		wait_gathered(1);
+		for (int i = 1; i < API_TOGETHER; i++)
+			ask(calls, &ones[i], "p", "", "", 20 * SECOND);
+		wait_gathered(API_TOGETHER);
+		open_gate();
+		assert_failed(&ones[0], INVALID_ARGUMENT, NULL);
+		for (int i = 1; i < API_TOGETHER; i++) {
+			sem_wait(&ones[i].done);
+			assert_code(OK, &ones[i].err, ones[i].code);
+			end(&ones[i]);
+		}
+	}
+}
+
 /* Others are not held up by calls that wait in their lane. */
 static void other_methods_go_on(void **state)
 {
@@ -298,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_has_its_own_answer, start, stop),
 		cmocka_unit_test_setup_teardown(nonsense_alone, start, stop),
+		cmocka_unit_test_setup_teardown(nonsense_first, start, stop),
 		cmocka_unit_test_setup_teardown(other_methods_go_on, start, stop),
 		cmocka_unit_test_setup_teardown(what_gathers_is_bounded_in_bytes, start, stop),
 		cmocka_unit_test_setup_teardown(large_ones_do_not_gather, start, stop),
