@@ -1,25 +1,6 @@
 /* Binding, calling and counting: what every handler of every service goes through. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "api/api.h"
-#include "base/time.h"
-#include "flyteidl/service/admin.h"
+#include "fixture.h"
 #include "flyteidl/service/signal.h"
-#include "pb/pb.h"
-
-struct world {
-	struct api *api;
-	struct metrics *metrics;
-	struct arena *arena;
-	enum code auth; /* what the hook answers */
-	int handled;
-	enum code answer; /* what the handler answers */
-};
 
 static enum code get_version(struct request *rq, const AdminGetVersionRequest *in, AdminGetVersionResponse *ret,
 			     struct err *err)
@@ -56,28 +37,14 @@ static const struct api_binding versions[] = {{"GetVersion", get_version_api}, {
 static const struct api_binding tasks[] = {{"GetTask", silent_failure}, {"ListTasks", silent_failure}, {0}};
 static const struct api_binding signals[] = {{0}};
 
-static struct world *world_new(bool with_auth)
+static struct world *bound(bool with_auth)
 {
-	struct world *w = x_calloc(1, sizeof *w);
+	struct world *w = world_new(with_auth ? authenticate : NULL);
 
-	w->metrics = metrics_new();
-	w->arena = arena_new(0);
-	w->api = api_new(&(struct api_options){.user = w,
-					       .metrics = w->metrics,
-					       .metrics_prefix = "flyte:admin",
-					       .authenticate = with_auth ? authenticate : NULL});
 	api_bind(w->api, &ADMIN_SERVICE_TABLE, versions);
 	api_bind(w->api, &SIGNAL_SERVICE_TABLE, signals);
 	api_bind(w->api, &ADMIN_SERVICE_TABLE, tasks);
 	return w;
-}
-
-static void world_free(struct world *w)
-{
-	api_free(w->api);
-	metrics_free(w->metrics);
-	arena_free(w->arena);
-	free(w);
 }
 
 static enum code call(struct world *w, const char *path, int64_t deadline_us, AdminGetVersionResponse **ret,
@@ -97,7 +64,7 @@ static enum code call(struct world *w, const char *path, int64_t deadline_us, Ad
 
 static void finds_methods(void **state)
 {
-	struct world *w = world_new(false);
+	struct world *w = bound(false);
 	size_t n;
 	const struct pb_service *const *services = api_services(w->api, &n);
 
@@ -114,7 +81,7 @@ static void finds_methods(void **state)
 
 static void calls_and_answers(void **state)
 {
-	struct world *w = world_new(true);
+	struct world *w = bound(true);
 	AdminGetVersionResponse *ret;
 	struct err err;
 
@@ -131,7 +98,7 @@ static void calls_and_answers(void **state)
 
 static void a_passed_deadline_runs_nothing(void **state)
 {
-	struct world *w = world_new(false);
+	struct world *w = bound(false);
 	AdminGetVersionResponse *ret;
 	struct err err;
 
@@ -144,7 +111,7 @@ static void a_passed_deadline_runs_nothing(void **state)
 /* Clients answer UNKNOWN, and UNAUTHENTICATED where nobody can log in, with a login prompt. */
 static void codes_that_prompt_never_leave(void **state)
 {
-	struct world *open = world_new(false), *closed = world_new(true);
+	struct world *open = bound(false), *closed = bound(true);
 	AdminGetVersionResponse *ret;
 	struct err err;
 
@@ -166,16 +133,9 @@ static void codes_that_prompt_never_leave(void **state)
 	world_free(closed);
 }
 
-static void assert_line(const struct buf *b, const char *line)
-{
-	if (!strstr(buf_text(b), line))
-		fail_msg("no line %s in:\n%s", line, buf_text(b));
-}
-
 static void counts_under_flytes_names(void **state)
 {
-	struct world *w = world_new(false);
-	auto_buf struct buf b = {0};
+	struct world *w = bound(false);
 	AdminGetVersionResponse *ret;
 
 	(void)state;
@@ -184,17 +144,16 @@ static void counts_under_flytes_names(void **state)
 	assert_int_equal(call(w, GET_TASK, INT64_MAX, &ret, NULL), NOT_FOUND);
 	assert_int_equal(call(w, "/flyteidl.service.AdminService/ListTasks", INT64_MAX, &ret, NULL), NOT_FOUND);
 	api_count(api_find(w->api, STR(GET_TASK)), INVALID_ARGUMENT, 1500);
-	metrics_print(w->metrics, &b);
-	assert_line(&b, "\nflyte:admin:admin:get_version:success 3\n");
-	assert_line(&b, "\nflyte:admin:admin:get_version:codes:OK 3\n");
-	assert_line(&b, "\nflyte:admin:admin:get_version:errors 0\n");
-	assert_line(&b, "\nflyte:admin:admin:get_version:duration_ms_count 3\n");
-	assert_line(&b, "\nflyte:admin:admin:get_task:errors 2\n");
-	assert_line(&b, "\nflyte:admin:admin:get_task:codes:NotFound 1\n");
-	assert_line(&b, "\nflyte:admin:admin:get_task:codes:InvalidArgument 1\n");
-	assert_line(&b, "\nflyte:admin:admin:list_task:errors 1\n");
-	assert_line(&b, "\ngrpc_server_handling_seconds_bucket{grpc_method=\"GetVersion\",grpc_service=\""
-			"flyteidl.service.AdminService\",grpc_type=\"unary\",le=\"10\"} 3\n");
+	assert_line(w, "\nflyte:admin:admin:get_version:success 3\n");
+	assert_line(w, "\nflyte:admin:admin:get_version:codes:OK 3\n");
+	assert_line(w, "\nflyte:admin:admin:get_version:errors 0\n");
+	assert_line(w, "\nflyte:admin:admin:get_version:duration_ms_count 3\n");
+	assert_line(w, "\nflyte:admin:admin:get_task:errors 2\n");
+	assert_line(w, "\nflyte:admin:admin:get_task:codes:NotFound 1\n");
+	assert_line(w, "\nflyte:admin:admin:get_task:codes:InvalidArgument 1\n");
+	assert_line(w, "\nflyte:admin:admin:list_task:errors 1\n");
+	assert_line(w, "\ngrpc_server_handling_seconds_bucket{grpc_method=\"GetVersion\",grpc_service=\""
+		       "flyteidl.service.AdminService\",grpc_type=\"unary\",le=\"10\"} 3\n");
 	world_free(w);
 }
 

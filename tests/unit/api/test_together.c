@@ -1,30 +1,13 @@
 /* Methods whose handler takes many calls at once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fixture.h"
 
-#include <cmocka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/api.h"
-#include "base/time.h"
-#include "flyteidl/service/admin.h"
-#include "pb/pb.h"
-
 #define GET_PROJECT "/flyteidl.service.AdminService/GetProject"
-
-struct world {
-	struct api *api;
-	struct metrics *metrics;
-	struct arena *arena;
-	size_t batches, handled;
-	char seen[200]; /* the ids that the handler was given */
-};
 
 /* Fails with the code that the id starts with; says nothing about it when there is no more than the code. */
 static void get_projects(struct api_one *const *ones, size_t n)
@@ -67,27 +50,13 @@ static enum code authenticate(struct request *rq, struct err *err)
 static const struct api_together_binding projects[] = {{"GetProject", get_projects}, {0}};
 static const struct api_binding versions[] = {{"GetVersion", get_version}, {0}};
 
-static struct world *world_new(bool with_auth)
+static struct world *bound(bool with_auth)
 {
-	struct world *w = x_calloc(1, sizeof *w);
+	struct world *w = world_new(with_auth ? authenticate : NULL);
 
-	w->metrics = metrics_new();
-	w->arena = arena_new(0);
-	w->api = api_new(&(struct api_options){.user = w,
-					       .metrics = w->metrics,
-					       .metrics_prefix = "flyte:admin",
-					       .authenticate = with_auth ? authenticate : NULL});
 	api_bind_together(w->api, &ADMIN_SERVICE_TABLE, projects);
 	api_bind(w->api, &ADMIN_SERVICE_TABLE, versions);
 	return w;
-}
-
-static void world_free(struct world *w)
-{
-	api_free(w->api);
-	metrics_free(w->metrics);
-	arena_free(w->arena);
-	free(w);
 }
 
 struct asked {
@@ -123,15 +92,6 @@ static void call_all(struct world *w, const struct asked *asked, size_t n)
 	}
 }
 
-static void assert_line(struct world *w, const char *line)
-{
-	auto_buf struct buf b = {0};
-
-	metrics_print(w->metrics, &b);
-	if (!strstr(buf_text(&b), line))
-		fail_msg("no line %s in:\n%s", line, buf_text(&b));
-}
-
 static void each_has_its_own_end(void **state)
 {
 	static const struct asked asked[] = {
@@ -144,7 +104,7 @@ static void each_has_its_own_end(void **state)
 		{"2 f", "fay", false, INTERNAL, "of 2 f"},
 		{"g", "gil", .text = "g for gil"},
 	};
-	struct world *w = world_new(true);
+	struct world *w = bound(true);
 
 	(void)state;
 	call_all(w, asked, ARRAY_SIZE(asked));
@@ -167,7 +127,7 @@ static void none_left_is_no_call(void **state)
 		{"b", "bob", true, DEADLINE_EXCEEDED,
 		 GET_PROJECT ": the deadline had passed before the call was begun"},
 	};
-	struct world *w = world_new(true);
+	struct world *w = bound(true);
 
 	(void)state;
 	call_all(w, asked, ARRAY_SIZE(asked));
@@ -178,7 +138,7 @@ static void none_left_is_no_call(void **state)
 static void as_many_as_may_be(void **state)
 {
 	struct asked asked[API_TOGETHER];
-	struct world *w = world_new(false);
+	struct world *w = bound(false);
 
 	(void)state;
 	for (size_t i = 0; i < API_TOGETHER; i++)
@@ -192,7 +152,7 @@ static void as_many_as_may_be(void **state)
 /* By REST, say: where nothing gathers. */
 static void one_alone(void **state)
 {
-	struct world *w = world_new(false);
+	struct world *w = bound(false);
 	const struct api_method *m = api_find(w->api, STR(GET_PROJECT));
 	struct request rq = {.arena = w->arena, .peer = "", .authority = "", .deadline_us = INT64_MAX};
 	AdminProjectGetRequest in = ADMIN_PROJECT_GET_REQUEST_INIT;
@@ -231,7 +191,7 @@ static void bind_both_ways(struct world *w, bool together_last)
 
 static void is_bound_one_way(void **state)
 {
-	struct world *w = world_new(false);
+	struct world *w = bound(false);
 
 	(void)state;
 	for (int together_last = 0; together_last < 2; together_last++) {
