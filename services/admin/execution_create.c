@@ -284,6 +284,7 @@ static enum code make(struct creation *x, struct db *db, struct err *err)
 		c = execution_next_key(admin_of(x->rq)->execution_cache, db, &x->key, err);
 	if (c)
 		return c;
+	subject_commands(execution_shard(x->key), x->subject);
 	x->id = make_id(x->rq, x->in);
 	x->now_us = time_now_us();
 	struct attributes_scope scope = {x->id->project, x->id->domain, x->launch->plan.workflow.id->name};

@@ -2,6 +2,7 @@
 #pragma once
 #include "bus/outbox.h"
 #include "execution.h"
+#include "flyte/shard.h"
 
 struct creation {
 	struct api_one *one;
@@ -15,6 +16,7 @@ struct creation {
 	CoreLiteralMap *inputs;
 	struct execution_parent parent;
 	struct str packed_inputs, command;
+	char subject[SUBJECT_BYTES];     /* where the command goes */
 	char *inputs_uri, *recovery_uri; /* NULL: inline; NULL or "": none */
 	int64_t source;                  /* key of the execution that it recovers; 0 for none */
 	struct execution_project project;

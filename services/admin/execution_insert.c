@@ -1,5 +1,4 @@
 #include "execution_create.h"
-#include "flyte/shard.h"
 #include "pb/pb.h"
 
 static const struct db_stmt CREATE = {
@@ -27,7 +26,7 @@ static const struct db_stmt CREATE = {
 /* A row of it, as the statement has its parameters; those of tags are made by themselves. */
 enum { COLUMNS = 23, TAG_COLUMNS = 3 };
 
-static void row_of(const struct creation *x, const char *subject, struct db_param row[COLUMNS])
+static void row_of(const struct creation *x, struct db_param row[COLUMNS])
 {
 	const CoreIdentifier *reference = x->spec->launch_plan, *workflow = x->launch->plan.workflow.id;
 	bool task = reference->resource_type == CORE_RESOURCE_TYPE_TASK;
@@ -53,7 +52,7 @@ static void row_of(const struct creation *x, const char *subject, struct db_para
 		db_bytea(pb_pack(x->closure, x->rq->arena)),
 		x->parent.key ? db_i64(x->parent.key) : db_null(),
 		x->source ? db_i64(x->source) : db_null(),
-		db_text(subject),
+		db_text(x->subject),
 		db_bytea(x->command),
 	};
 
@@ -98,14 +97,11 @@ static struct creation *with_key(struct creation *const *some, size_t n, int64_t
 /* What has no row is what somebody else had made, or one before it in the same statement. */
 static void take_rows(struct creation *const *some, size_t n, const struct db_rows *rows, struct outbox_rows *sent)
 {
-	char subject[SUBJECT_BYTES];
-
 	for (size_t i = 0; i < n; i++)
 		some[i]->one->code = ALREADY_EXISTS;
 	for (size_t i = 0; i < db_rows_count(rows); i++) {
 		struct creation *x = with_key(some, n, db_get_i64(rows, i, 1));
-		subject_commands(execution_shard(x->key), subject);
-		outbox_note(sent, db_get_i64(rows, i, 0), subject, x->command);
+		outbox_note(sent, db_get_i64(rows, i, 0), x->subject, x->command);
 		x->one->code = OK;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -120,12 +116,10 @@ static enum code insert(struct creation *const *some, size_t n, struct db *db, s
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	struct db_array *columns[COLUMNS + TAG_COLUMNS];
 	struct db_param params[COLUMNS + TAG_COLUMNS], row[COLUMNS];
-	char subject[SUBJECT_BYTES];
 
 	make_arrays(some[0]->rq->arena, columns);
 	for (size_t i = 0; i < n; i++) {
-		subject_commands(execution_shard(some[i]->key), subject);
-		row_of(some[i], subject, row);
+		row_of(some[i], row);
 		for (size_t k = 0; k < COLUMNS; k++)
 			db_array_add(columns[k], row[k]);
 		add_tags(some[i], columns + COLUMNS);
