@@ -57,7 +57,7 @@ struct db_param description_link(const AdminDescriptionEntity *d)
 static enum code read_description(struct request *rq, const struct db_rows *rows, size_t i, int col,
 				  AdminDescriptionEntity *ret, struct err *err)
 {
-	ret->id = resource_id(rq, (CoreResourceType)db_get_i64(rows, i, col + TYPE), rows, i, col + ID);
+	ret->id = resource_id(rq->arena, (CoreResourceType)db_get_i64(rows, i, col + TYPE), rows, i, col + ID);
 	ret->short_description = db_get_text(rows, i, col + SHORT, rq->arena);
 	ret->source_code = pb_new(rq->arena, ADMIN_SOURCE_CODE_DESC);
 	ret->source_code->link = db_get_text(rows, i, col + LINK, rq->arena);

@@ -93,8 +93,6 @@ enum code check_task_execution_id(const CoreTaskExecutionIdentifier *id, struct 
 enum code node_execution_exists(struct db *db, const CoreNodeExecutionIdentifier *id, struct err *err);
 enum code task_execution_exists(struct request *rq, struct db *db, const CoreTaskExecutionIdentifier *id,
 				struct err *err);
-/* A task's identifier, out of four columns from `col` on. */
-CoreIdentifier *task_id_of_row(const struct db_rows *rows, size_t row, int col, struct arena *a);
 /* The key of an execution. NOT_FOUND in flyteadmin's words. */
 enum code execution_key(struct db *db, const CoreWorkflowExecutionIdentifier *id, int64_t *ret, struct err *err);
 /* NOT_FOUND, in flyteadmin's words. */

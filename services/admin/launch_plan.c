@@ -200,7 +200,7 @@ static enum code fill_plan(struct request *rq, const struct db_rows *rows, size_
 				  (void **)&ret->closure, err);
 	if (c)
 		return c;
-	ret->id = resource_id(rq, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rows, row, col);
+	ret->id = resource_id(rq->arena, CORE_RESOURCE_TYPE_LAUNCH_PLAN, rows, row, col);
 	ret->closure->state = (AdminLaunchPlanState)db_get_i64(rows, row, col + 6);
 	ret->closure->created_at = pb_timestamp(rq->arena, db_get_time_us(rows, row, col + 7));
 	ret->closure->updated_at = pb_timestamp(rq->arena, db_get_time_us(rows, row, col + 8));

@@ -2,6 +2,7 @@
 
 #include "execution.h"
 #include "pb/pb.h"
+#include "resource.h"
 
 /* ---- reading ---- */
 
@@ -101,7 +102,8 @@ static enum code read_tasks(struct fold *f, const struct wanted *w, struct db *d
 
 	for (size_t i = 0; !c && i < db_rows_count(rows); i++) {
 		struct task_row *t = fold_task(f, db_get_i64(rows, i, 0), db_get_text(rows, i, 1, f->arena),
-					       task_id_of_row(rows, i, 3, f->arena), (uint32_t)db_get_i64(rows, i, 2));
+					       resource_id(f->arena, CORE_RESOURCE_TYPE_TASK, rows, i, 3),
+					       (uint32_t)db_get_i64(rows, i, 2));
 		t->seq = db_get_i64(rows, i, 7);
 		t->phase_version = (uint32_t)db_get_i64(rows, i, 8);
 		t->input_uri = text_or_null(rows, i, 9, f->arena);

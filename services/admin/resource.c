@@ -4,15 +4,15 @@
 #include "pb/pb.h"
 #include "validation.h"
 
-CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const struct db_rows *rows, size_t row, int col)
+CoreIdentifier *resource_id(struct arena *a, CoreResourceType type, const struct db_rows *rows, size_t row, int col)
 {
-	CoreIdentifier *id = pb_new(rq->arena, CORE_IDENTIFIER_DESC);
+	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
 
 	id->resource_type = type;
-	id->project = db_get_text(rows, row, col, rq->arena);
-	id->domain = db_get_text(rows, row, col + 1, rq->arena);
-	id->name = db_get_text(rows, row, col + 2, rq->arena);
-	id->version = db_get_text(rows, row, col + 3, rq->arena);
+	id->project = db_get_text(rows, row, col, a);
+	id->domain = db_get_text(rows, row, col + 1, a);
+	id->name = db_get_text(rows, row, col + 2, a);
+	id->version = db_get_text(rows, row, col + 3, a);
 	return id;
 }
 

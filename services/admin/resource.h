@@ -21,7 +21,7 @@ enum { DIGEST_BYTES = 32 };
 	}
 
 /* An identifier of columns project, domain, name, version from `col` on. */
-CoreIdentifier *resource_id(struct request *rq, CoreResourceType type, const struct db_rows *rows, size_t row, int col);
+CoreIdentifier *resource_id(struct arena *a, CoreResourceType type, const struct db_rows *rows, size_t row, int col);
 
 /* The rows of one project and domain, as the lists' indexes have it; neither has a '/' in it. `table`: the alias. */
 void list_where_scope(struct list *l, const char *table, const char *project, const char *domain);

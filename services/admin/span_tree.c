@@ -1,6 +1,7 @@
 #include "span_tree.h"
 
 #include "pb/pb.h"
+#include "resource.h"
 
 static const struct db_stmt NODES = {
 	"span_nodes",
@@ -43,7 +44,7 @@ static enum code read_task(const struct db_rows *rows, size_t i, CoreWorkflowExe
 	id->node_execution_id->execution_id = execution;
 	id->node_execution_id->node_id = db_get_text(rows, i, 0, a);
 	id->retry_attempt = (uint32_t)db_get_i64(rows, i, 1);
-	id->task_id = task_id_of_row(rows, i, 2, a);
+	id->task_id = resource_id(a, CORE_RESOURCE_TYPE_TASK, rows, i, 2);
 	*ret = t;
 	return pb_unpack_own(ADMIN_TASK_EXECUTION_CLOSURE_DESC, db_get_str(rows, i, 6), a, (void **)&t->closure, err);
 }

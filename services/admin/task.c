@@ -125,24 +125,16 @@ static enum code unpack_task(struct request *rq, const struct db_rows *rows, siz
 	return pb_unpack_own(CORE_COMPILED_TASK_DESC, db_get_str(rows, row, col), rq->arena, (void **)ret, err);
 }
 
-static enum code query_task(struct request *rq, struct db *db, const CoreIdentifier *id, struct db_rows **ret,
-			    struct err *err)
-{
-	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
-
-	if (!c)
-		c = db_query(db, &GET, ret, err, ID_PARAMS(id));
-	if (!c && !db_rows_count(*ret))
-		c = missing_entity(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
-	return c;
-}
-
 enum code registry_task(struct request *rq, struct db *db, const CoreIdentifier *id, struct registered_task *ret,
 			struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c = query_task(rq, db, id, &rows, err);
+	enum code c = check_identifier(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
 
+	if (!c)
+		c = db_query(db, &GET, &rows, err, ID_PARAMS(id));
+	if (!c && !db_rows_count(rows))
+		c = missing_entity(id, CORE_RESOURCE_TYPE_TASK, rq->arena, err);
 	if (c)
 		return c;
 	ret->key = db_get_i64(rows, 0, 0);

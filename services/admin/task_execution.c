@@ -4,6 +4,7 @@
 #include "flyte/text.h"
 #include "lookup.h"
 #include "pb/pb.h"
+#include "resource.h"
 #include "validation.h"
 
 #define COLUMNS                                                                                                           \
@@ -139,18 +140,6 @@ static enum code by_task(struct request *rq, struct db *db, const struct db_stmt
 	return c;
 }
 
-CoreIdentifier *task_id_of_row(const struct db_rows *rows, size_t row, int col, struct arena *a)
-{
-	CoreIdentifier *id = pb_new(a, CORE_IDENTIFIER_DESC);
-
-	id->resource_type = CORE_RESOURCE_TYPE_TASK;
-	id->project = db_get_text(rows, row, col, a);
-	id->domain = db_get_text(rows, row, col + 1, a);
-	id->name = db_get_text(rows, row, col + 2, a);
-	id->version = db_get_text(rows, row, col + 3, a);
-	return id;
-}
-
 enum code task_execution_exists(struct request *rq, struct db *db, const CoreTaskExecutionIdentifier *id,
 				struct err *err)
 {
@@ -164,7 +153,7 @@ static enum code read_task(const struct db_rows *rows, size_t i, int col, CoreWo
 {
 	CoreTaskExecutionIdentifier *id = pb_new(a, CORE_TASK_EXECUTION_IDENTIFIER_DESC);
 
-	id->task_id = task_id_of_row(rows, i, col + TASK, a);
+	id->task_id = resource_id(a, CORE_RESOURCE_TYPE_TASK, rows, i, col + TASK);
 	id->node_execution_id = pb_new(a, CORE_NODE_EXECUTION_IDENTIFIER_DESC);
 	id->node_execution_id->execution_id = execution;
 	id->node_execution_id->node_id = db_get_text(rows, i, col + NODE_ID, a);
@@ -258,7 +247,7 @@ enum code task_execution_of_attempt(struct request *rq, const CoreNodeExecutionI
 		return err_set(err, INVALID_ARGUMENT, "no task executions were listed [%s retry_attempt:%u]",
 			       message_text(node, rq->arena), attempt);
 	id->node_execution_id = (CoreNodeExecutionIdentifier *)node;
-	id->task_id = task_id_of_row(rows, 0, 0, rq->arena);
+	id->task_id = resource_id(rq->arena, CORE_RESOURCE_TYPE_TASK, rows, 0, 0);
 	id->retry_attempt = attempt;
 	*ret = id;
 	return OK;

@@ -295,7 +295,7 @@ enum code fill_workflow(struct request *rq, const struct db_rows *rows, size_t r
 	hex_add(&hex, digest.ptr, digest.len);
 	*ret = (struct registered_workflow){
 		.key = db_get_i64(rows, row, col),
-		.id = resource_id(rq, CORE_RESOURCE_TYPE_WORKFLOW, rows, row, col + 1),
+		.id = resource_id(rq->arena, CORE_RESOURCE_TYPE_WORKFLOW, rows, row, col + 1),
 		.closure_uri = db_get_text(rows, row, col + 7, rq->arena),
 		.closure_digest = arena_strdup(rq->arena, buf_text(&hex)),
 		.closure = {arena_dup(rq->arena, closure.ptr, closure.len), closure.len},
@@ -391,7 +391,7 @@ static enum code admin_list_workflows(struct request *rq, const AdminResourceLis
 		CoreTypedInterface *interface = NULL;
 		c = pb_unpack_own(CORE_TYPED_INTERFACE_DESC, db_get_str(rows, i, 6), rq->arena, (void **)&interface,
 				  err);
-		w->id = resource_id(rq, CORE_RESOURCE_TYPE_WORKFLOW, rows, i, 2);
+		w->id = resource_id(rq->arena, CORE_RESOURCE_TYPE_WORKFLOW, rows, i, 2);
 		w->closure = short_closure(rq->arena, interface, db_get_time_us(rows, i, 7));
 		w->short_description = db_get_text(rows, i, 8, rq->arena);
 		*PB_ADD(rq->arena, ret->workflows, ret->n_workflows) = w;
