@@ -231,11 +231,14 @@ static void *stop_http(void *arg)
 	return NULL;
 }
 
-/* Both at once: while the one waits for what is under way, the other must not go on taking work. */
+/* Both at once: while the one waits for what is under way, the other must not go on taking work. HTTP is closed first,
+ * since gRPC is what tells clients that this admin ends. */
 static void stop_serving(struct admin *admin, int64_t grace_us)
 {
 	struct http_stop stop = {take(admin->http), grace_us};
 	pthread_t thread;
+
+	http_server_drain(stop.http);
 	bool started = pthread_create(&thread, NULL, stop_http, &stop) == 0;
 
 	rpc_server_stop(take(admin->rpc), grace_us);

@@ -120,8 +120,7 @@ static void done(struct job *j, enum code code, const struct err *err)
 		job_free(j);
 		return;
 	}
-	if (code != CANCELLED)
-		report(j, code, err);
+	report(j, code, err);
 	close_create(j);
 }
 
@@ -177,8 +176,6 @@ static enum code call(struct job *j, struct err *err)
 		enum code c = rpc_call(l->admin, l->terminate, j->terminate, CALL_TIMEOUT_US, a, &answer, err);
 		return rpc_may_pass(c, err) ? c : OK; /* it is not there, or over already */
 	}
-	if (abandoned(j))
-		return CANCELLED;
 	enum code c = NOT_FOUND;
 	if (j->recover)
 		c = rpc_call(l->admin, l->recover, j->recover, CALL_TIMEOUT_US, a, &answer, err);
@@ -192,8 +189,12 @@ static void run(struct job *j)
 	static struct log_limit limit;
 	struct err err;
 	size_t held;
-	enum code c = call(j, &err);
 
+	if (abandoned(j)) {
+		close_create(j);
+		return;
+	}
+	enum code c = call(j, &err);
 	if (!rpc_may_pass(c, &err)) {
 		done(j, c, &err);
 		return;

@@ -96,6 +96,8 @@ struct http_server_options {
 /* Errors: UNAVAILABLE naming the address when the port is taken. */
 enum code http_server_new(const struct http_server_options *options, struct http_server **ret, struct err *err);
 int http_server_port(const struct http_server *s);
-/* Drain: new connections are closed, idle ones ended, requests under way served until `grace_us` has passed; then what
- * still transfers is cut and what still waits for a worker answered 503. Waits for handlers that run. NULL is fine. */
+/* From now on new connections are closed and idle ones ended; returns at once. NULL is fine. */
+void http_server_drain(struct http_server *s);
+/* Drain, serve the requests under way until `grace_us` has passed, cut what then still transfers and answer what still
+ * waits for a worker with 503. Waits for handlers that run. NULL is fine. */
 void http_server_stop(struct http_server *s, int64_t grace_us);

@@ -202,12 +202,19 @@ static void stop_sweeper(struct http_server *s)
 		pthread_join(s->sweeper, NULL);
 }
 
-void http_server_stop(struct http_server *s, int64_t grace_us)
+void http_server_drain(struct http_server *s)
 {
 	if (!s)
 		return;
 	atomic_store(&s->draining, true);
 	http_connections_end(s, false);
+}
+
+void http_server_stop(struct http_server *s, int64_t grace_us)
+{
+	if (!s)
+		return;
+	http_server_drain(s);
 	http_connections_wait(s, time_mono_us() + grace_us);
 	atomic_store(&s->aborting, true);
 	http_connections_end(s, true);

@@ -271,7 +271,7 @@ bool rpc_may_pass(enum code code, const struct err *err)
 {
 	static const bool PASSES[] = {
 		[UNAVAILABLE] = true, [DEADLINE_EXCEEDED] = true, [INTERNAL] = true,           [UNKNOWN] = true,
-		[DATA_LOSS] = true,   [ABORTED] = true,           [RESOURCE_EXHAUSTED] = true,
+		[DATA_LOSS] = true,   [ABORTED] = true,           [RESOURCE_EXHAUSTED] = true, [CANCELLED] = true,
 	};
 
 	if (code == RESOURCE_EXHAUSTED && strstr(err->text, "larger than max"))

@@ -39,8 +39,9 @@ enum code rpc_server_new(const struct rpc_server_options *options, struct rpc_se
 int rpc_server_port(const struct rpc_server *s);
 /* What health answers: SERVING or NOT_SERVING, for "" and for every bound service. NOT_SERVING at first. */
 void rpc_server_set_serving(struct rpc_server *s, bool serving);
-/* Drain: NOT_SERVING, no new calls, `grace_us` for those under way, cancel the rest, free everything. NULL is fine.
- * A handler is not interrupted: this returns when the last one has. */
+/* Drain: no new calls, NOT_SERVING, `grace_us` for those under way, cancel the rest, free everything. NULL is fine.
+ * A handler is not interrupted: this returns when the last one has. A call that is sent before its client has heard of
+ * it may be CANCELLED by libgrpc 1.51; rpc_may_pass allows for that. */
 void rpc_server_stop(struct rpc_server *s, int64_t grace_us);
 
 struct rpc_channel;
@@ -68,7 +69,7 @@ enum code rpc_call(struct rpc_channel *c, const struct pb_method *method, const 
 
 /* May a call that failed so do better when it is tried again? Not when it was refused for what it says, nor when a
  * message of it is larger than its receiver takes: that is RESOURCE_EXHAUSTED as being busy is, and gRPC's own text
- * ("… larger than max …") tells them apart. */
+ * ("… larger than max …") tells them apart. CANCELLED, when the caller hasn't: its server ends (rpc_server_stop). */
 bool rpc_may_pass(enum code code, const struct err *err);
 
 /* Calls that nobody waits for; one thread takes the ends of any number of them, over any channels. */

@@ -229,11 +229,12 @@ void rpc_server_stop(struct rpc_server *s, int64_t grace_us)
 {
 	if (!s)
 		return;
-	rpc_server_set_serving(s, false);
 	atomic_store(&s->draining, true);
-	streams_end(s);
 	RPC_STARTED(&s->stopped);
 	grpc_server_shutdown_and_notify(s->server, s->cq, &s->stopped);
+	/* After that: who learns from its stream that we end must not find the port still open. */
+	rpc_server_set_serving(s, false);
+	streams_end(s);
 	if (!wait_stopped(s, time_mono_us() + grace_us)) {
 		atomic_store(&s->cancelling, true);
 		grpc_server_cancel_all_calls(s->server);

@@ -316,6 +316,49 @@ static void serves_many_threads(void **state)
 	}
 }
 
+/* ---- a server that ends ---- */
+
+struct caller {
+	struct world *world;
+	pthread_t thread;
+	enum code code;
+	struct err err;
+};
+
+static void *call_until_it_ends(void *arg)
+{
+	struct caller *c = arg;
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	AdminGetVersionRequest in = ADMIN_GET_VERSION_REQUEST_INIT;
+	void *out;
+
+	while (!(c->code = rpc_call(c->world->channel, admin("GetVersion"), &in, 20 * SECOND, a, &out, &c->err)))
+		arena_reset(a);
+	return NULL;
+}
+
+/* Some are cancelled by libgrpc, whose server has no other word for calls that cross its goodbye. */
+static void who_calls_when_it_ends_may_call_again(void **state)
+{
+	struct caller callers[8];
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		struct world *ending = world_new((struct rpc_server_options){0});
+		for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+			callers[i].world = ending;
+			pthread_create(&callers[i].thread, NULL, call_until_it_ends, &callers[i]);
+		}
+		usleep(5000);
+		world_stop(ending, SECOND);
+		for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+			pthread_join(callers[i].thread, NULL);
+			assert_true(rpc_may_pass(callers[i].code, &callers[i].err));
+		}
+		world_free(ending);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +375,7 @@ int main(void)
 		cmocka_unit_test(says_who_cannot_be_reached),
 		cmocka_unit_test(says_why_it_cannot_listen),
 		cmocka_unit_test(serves_many_threads),
+		cmocka_unit_test(who_calls_when_it_ends_may_call_again),
 	};
 
 	log_set_level(LOG_ERROR + 1);
