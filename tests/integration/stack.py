@@ -28,8 +28,9 @@ BIN = os.environ.get("ALULA_BIN") or os.path.join(REPOSITORY, "build/debug/bin")
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error: |\"msg\":\"crashed\"")
 
 
-def wait_for(condition, timeout=30.0, what="condition", interval=0.01):
-    """What `condition` returns once it is true; it is asked again and again. AssertionError at the end."""
+def wait_for(condition, timeout=60.0, what="condition", interval=0.01):
+    """What `condition` returns once it is true; it is asked again and again. AssertionError at the end: long after
+    what a machine needs that stands still now and then, since only failures take so long."""
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -131,12 +132,12 @@ class Stack:
     def healthy(self, name):
         with contextlib.suppress(requests.RequestException):
             url = f"http://127.0.0.1:{self.port(name + '.profiler')}/healthcheck"
-            return requests.get(url, timeout=2).status_code == 200
+            return requests.get(url, timeout=20).status_code == 200
         return False
 
     def metric(self, name, metric):
         """The value of a series as it is printed, with its labels; None if it is not there."""
-        text = requests.get(f"http://127.0.0.1:{self.port(name + '.profiler')}/metrics", timeout=5).text
+        text = requests.get(f"http://127.0.0.1:{self.port(name + '.profiler')}/metrics", timeout=20).text
         found = re.search(rf"^{re.escape(metric)} (\S+)$", text, re.M)
         return float(found.group(1)) if found else None
 
@@ -167,7 +168,7 @@ class Stack:
                 return f.read()
         return ""
 
-    def wait_ready(self, name, timeout=30, restarts=0):
+    def wait_ready(self, name, timeout=60, restarts=0):
         """Until it serves; with `restarts`, after at least so many."""
         def ready():
             row = self.rows().get(name)
