@@ -53,19 +53,28 @@ def release(catalog, id, owner):
     catalog.ReleaseReservation(dc.ReleaseReservationRequest(reservation_id=id, owner_id=owner))
 
 
-def expires_in(reservation):
-    return reservation.expires_at.ToMicroseconds() / 1e6 - time.time()
+def reserve_for(catalog, id, owner, ms, seconds):
+    """A reservation that must hold so long from the moment it was made, which is some time during the call."""
+    before = time.time()
+    got = reserve(catalog, id, owner, ms)
+    assert before + seconds - 0.001 < got.expires_at.ToMicroseconds() / 1e6 < time.time() + seconds + 0.001
+    return got
+
+
+def let_pass(stack, owner, seconds):
+    """As if so much time had gone by for the reservation of this owner."""
+    stack.sql("UPDATE datacatalog.reservations SET expires_at = expires_at - %s * interval '1 second' WHERE owner = %s",
+              seconds, owner)
 
 
 # ---- reservations ----
 
 def test_a_reservation_is_held_extended_and_released(catalog):
     id = reservation_id()
-    first = reserve(catalog, id, "a", 2000)
-    assert first.owner_id == "a" and first.reservation_id == id and first.heartbeat_interval == milliseconds(2000)
-    assert 5.5 < expires_in(first) <= 6.1
+    first = reserve_for(catalog, id, "a", 5000, 15)
+    assert first.owner_id == "a" and first.reservation_id == id and first.heartbeat_interval == milliseconds(5000)
     assert reserve(catalog, id, "b", 9000).expires_at == first.expires_at
-    again = reserve(catalog, id, "a", 2000)
+    again = reserve_for(catalog, id, "a", 5000, 15)
     assert again.owner_id == "a" and again.expires_at.ToMicroseconds() > first.expires_at.ToMicroseconds()
     release(catalog, id, "b")
     assert reserve(catalog, id, "b").owner_id == "a"
@@ -75,22 +84,21 @@ def test_a_reservation_is_held_extended_and_released(catalog):
 
 
 def test_heartbeats_are_cut_to_the_longest(catalog):
-    assert 29 < expires_in(reserve(catalog, reservation_id(), "a", 3600000)) <= 30.1
-    got = reserve(catalog, reservation_id(), "a")
-    assert got.heartbeat_interval == milliseconds(10000) and 29 < expires_in(got) <= 30.1
+    for ms in (3600000, None):
+        assert reserve_for(catalog, reservation_id(), "a", ms, 30).heartbeat_interval == milliseconds(10000)
 
 
-def test_an_expired_reservation_goes_to_who_asks_next(catalog):
-    id = reservation_id()
-    reserve(catalog, id, "a", 100)
-    assert reserve(catalog, id, "b", 100).owner_id == "a"
-    time.sleep(0.2)
-    reserve(catalog, id, "a", 100)  # a heartbeat within the grace
-    time.sleep(0.2)
-    assert reserve(catalog, id, "b", 100).owner_id == "a"
-    time.sleep(0.2)
-    assert reserve(catalog, id, "b", 10000).owner_id == "b"
-    assert reserve(catalog, id, "a", 100).owner_id == "b"
+def test_an_expired_reservation_goes_to_who_asks_next(catalog, stack):
+    id, a, b = reservation_id(), unique("a"), unique("b")
+    reserve(catalog, id, a)
+    let_pass(stack, a, 15)
+    assert reserve(catalog, id, b).owner_id == a
+    reserve_for(catalog, id, a, None, 30)  # a heartbeat within the grace
+    let_pass(stack, a, 16)
+    assert reserve(catalog, id, b).owner_id == a
+    let_pass(stack, a, 16)
+    assert reserve(catalog, id, b).owner_id == b
+    assert reserve(catalog, id, a).owner_id == b
 
 
 def together(n, fn):
