@@ -2,6 +2,7 @@
 nothing finished runs twice, and everything ends."""
 import collections
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2
 from google.protobuf import duration_pb2
 
 from stack import wait_for
-from test_executions import (DOMAIN, INTEGER, PROJECT, Phase, create, create_plan, create_task, finish, identifier,
+from test_executions import (DOMAIN, INTEGER, PROJECT, Phase, create, create_plan, create_task, finish, get, identifier,
                              list_nodes, promise, unique, variables)
 
 SLOTS = {"ALULA_PLUGINS_PROCESS_SLOTS": "100"}
@@ -53,14 +54,21 @@ def create_fan(admin, task, n, var="x", kind=INTEGER):
 
 
 class Script:
-    """A shell script for tasks that notes its starts and ends, so that a second run of an attempt is seen."""
+    """A shell script for tasks that notes its starts and ends, so that a second run of an attempt is seen. It takes so
+    many seconds; without, all that run wait until they are let go."""
 
-    def __init__(self, stack, seconds):
+    def __init__(self, stack, seconds=None):
         self.directory = os.path.join(stack.directory, unique("runs"))
         os.makedirs(self.directory)
         os.chmod(self.directory, 0o777)
         log = f"{self.directory}/log"
-        self.text = f'echo "start $1 $$" >> {log}; sleep {seconds}; echo "end $1 $$" >> {log}'
+        self.gate = open(f"{self.directory}/gate", "w", encoding="utf-8")
+        fcntl.flock(self.gate, fcntl.LOCK_EX)
+        wait = f"sleep {seconds}" if seconds else f"flock -s -w 200 {self.gate.name} true"
+        self.text = f'echo "start $1 $$" >> {log}; {wait}; echo "end $1 $$" >> {log}'
+
+    def let_go(self):
+        self.gate.close()
 
     def lines(self, word):
         with contextlib.suppress(FileNotFoundError):
@@ -127,7 +135,7 @@ def phases(stack, plan):
             return found
 
 
-def wait_all(stack, plan, names, timeout=90):
+def wait_all(stack, plan, names, timeout=150):
     """Every acknowledged execution is there, once, and has succeeded; what was not acknowledged ends too."""
     def all_over():
         try:
@@ -147,8 +155,8 @@ def wait_all(stack, plan, names, timeout=90):
 
 def settle(stack):
     """No row is left that somebody should have confirmed."""
-    wait_for(lambda: stack.sql("SELECT count(*) FROM admin.outbox") == [(0,)], 40, "an empty outbox", 0.2)
-    wait_for(lambda: stack.sql("SELECT count(*) FROM propeller.journal") == [(0,)], 40, "an empty journal", 0.2)
+    wait_for(lambda: stack.sql("SELECT count(*) FROM admin.outbox") == [(0,)], what="an empty outbox", interval=0.2)
+    wait_for(lambda: stack.sql("SELECT count(*) FROM propeller.journal") == [(0,)], what="an empty journal", interval=0.2)
 
 
 def restart(stack, name, number=signal.SIGKILL):
@@ -161,12 +169,13 @@ def restart(stack, name, number=signal.SIGKILL):
 
 def test_propeller_killed_under_process_tasks(new_stack):
     stack = new_stack(env={**SLOTS, **LEASE})
-    script = Script(stack, 4)
+    script = Script(stack)
     plan = create_fan(stack.admin, create_script_task(stack.admin, script.text), 50)
     id = create(stack.admin, plan, max_parallelism=50)
     wait_for(lambda: len(script.lines("start")) == 50, 60, "50 running attempts")
-    assert script.lines("end") == []
     stack.kill("propeller")
+    assert script.lines("end") == []
+    script.let_go()
     x = finish(stack.admin, id, 60)
     assert x.closure.phase == Phase.SUCCEEDED, x.closure.error
     # One run a node: what ran was kept, nothing began anew.
@@ -206,18 +215,24 @@ def test_propeller_killed_under_echo_executions(new_stack):
 
 
 def test_propeller_killed_keeps_timers(new_stack):
+    """What has slept for a while does not begin to sleep anew."""
     stack = new_stack(env=LEASE)
     duration = types_pb2.LiteralType(simple=types_pb2.DURATION)
     task = create_task(stack.admin, "core-sleep", {"duration": duration})
     plan = create_fan(stack.admin, task, 1, "duration", duration)
     wait = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(
-        duration=duration_pb2.Duration(seconds=4))))
+        duration=duration_pb2.Duration(seconds=10))))
     ids = [create(stack.admin, plan, "", literals_pb2.LiteralMap(literals={"duration": wait})) for _ in range(50)]
+    for id in ids:
+        wait_for(lambda i=id: get(stack.admin, i).closure.phase == Phase.RUNNING, what=f"{id.name} running")
+    time.sleep(3)
+    killed = time.time()
     stack.kill("propeller")
     for id in ids:
-        x = finish(stack.admin, id, 20)
-        assert x.closure.phase == Phase.SUCCEEDED
-        assert 3.9 < x.closure.duration.ToNanoseconds() / 1e9 < 9
+        closure = finish(stack.admin, id).closure
+        assert closure.phase == Phase.SUCCEEDED
+        assert closure.duration.ToNanoseconds() / 1e9 > 9.9
+        assert closure.updated_at.ToNanoseconds() / 1e9 < killed + 10
 
 
 # ---- admin ----
@@ -260,13 +275,14 @@ def test_nats_killed_and_wiped(new_stack):
 
 def test_nats_wiped_under_process_tasks(new_stack):
     stack = new_stack(env=SLOTS)
-    script = Script(stack, 3)
+    script = Script(stack)
     plan = create_fan(stack.admin, create_script_task(stack.admin, script.text), 20)
     id = create(stack.admin, plan, max_parallelism=20)
-    wait_for(lambda: len(script.lines("start")) == 20, 30, "20 running attempts")
+    wait_for(lambda: len(script.lines("start")) == 20, what="20 running attempts")
     stack.kill_and_hold("nats")
     shutil.rmtree(os.path.join(stack.var, "nats"))
-    wait_for(lambda: len(script.lines("end")) == 20, 30, "20 ends")
+    script.let_go()
+    wait_for(lambda: len(script.lines("end")) == 20, what="20 ends")
     stack.start("nats")
     assert finish(stack.admin, id, 60).closure.phase == Phase.SUCCEEDED
     assert len(script.lines("start")) == 20
@@ -282,7 +298,7 @@ def test_postgres_restarted(new_stack, number):
     id = create(stack.admin, fan, max_parallelism=20)
     with Load(stack, plan) as load:
         load.wait_for(100)
-        wait_for(lambda: len(script.lines("start")) == 20, 30, "20 running attempts")
+        wait_for(lambda: len(script.lines("start")) == 20, what="20 running attempts")
         restart(stack, "postgres", number)
         load.wait_for(len(load.acknowledged) + 100)
     wait_all(stack, plan, load.acknowledged)
@@ -298,8 +314,9 @@ def test_postgres_restarted(new_stack, number):
 
 @pytest.fixture
 def pair(new_stack):
-    stack = new_stack(admins=2, propellers=2, env={**SLOTS, **LEASE})
-    wait_for(lambda: sorted(owners(stack).values()) == [32, 32], 30, "shards shared out")
+    """Their lease is as long as by default: who stands still for a moment is not fenced."""
+    stack = new_stack(admins=2, propellers=2, env=SLOTS)
+    wait_for(lambda: sorted(owners(stack).values()) == [32, 32], what="shards shared out")
     return stack
 
 
@@ -330,12 +347,12 @@ def test_one_of_two_admins_stopped(pair):
     settle(pair)
 
 
-def forty_attempts(pair, seconds):
-    """Eight executions whose attempts all run, for so many seconds."""
-    script = Script(pair, seconds)
+def forty_attempts(pair):
+    """Eight executions whose attempts all run until they are let go."""
+    script = Script(pair)
     fan = create_fan(pair.admin, create_script_task(pair.admin, script.text), 5)
     ids = [create(pair.admin, fan, max_parallelism=5) for _ in range(8)]
-    wait_for(lambda: len(script.lines("start")) == 40, 30, "40 running attempts")
+    wait_for(lambda: len(script.lines("start")) == 40, what="40 running attempts")
     return script, ids
 
 
@@ -347,11 +364,12 @@ def all_ran_once(pair, script, ids):
 
 def test_one_of_two_propellers_killed(pair):
     plan = create_plan(pair.admin, nodes=3)
-    script, ids = forty_attempts(pair, 3)
+    script, ids = forty_attempts(pair)
     with Load(pair, plan) as load:
         load.wait_for(100)
         pair.kill_and_hold("propeller-2")
-        wait_for(lambda: list(owners(pair).values()) == [64], 20, "one owner of all shards")
+        wait_for(lambda: list(owners(pair).values()) == [64], what="one owner of all shards")
+        script.let_go()
         load.wait_for(len(load.acknowledged) + 100)
     wait_all(pair, plan, load.acknowledged)
     all_ran_once(pair, script, ids)
@@ -361,20 +379,21 @@ def test_one_of_two_propellers_killed(pair):
 def test_stopped_propeller_is_fenced(pair):
     """It wakes after its lease, with work in its hands, and writes nothing."""
     plan = create_plan(pair.admin, nodes=3)
-    script, ids = forty_attempts(pair, 5)
+    script, ids = forty_attempts(pair)
     epochs = dict(pair.sql("SELECT name, epoch FROM propeller.propellers"))
     with Load(pair, plan) as load:
         load.wait_for(100)
         stopped = pair.pause("propeller-2")
-        wait_for(lambda: list(owners(pair).values()) == [64], 20, "one owner of all shards")
+        wait_for(lambda: list(owners(pair).values()) == [64], what="one owner of all shards")
         # Its attempts end while it stands still; it will find them when it wakes.
-        wait_for(lambda: len(script.lines("end")) == 40, 30, "40 ends")
+        script.let_go()
+        wait_for(lambda: len(script.lines("end")) == 40, what="40 ends")
         pair.resume("propeller-2")
         load.wait_for(len(load.acknowledged) + 200)
     wait_all(pair, plan, load.acknowledged)
     all_ran_once(pair, script, ids)
     # It came back under a new epoch, in the same process or a new one, and takes its share again.
-    wait_for(lambda: sorted(owners(pair).values()) == [32, 32], 30, "shards shared out again")
+    wait_for(lambda: sorted(owners(pair).values()) == [32, 32], what="shards shared out again")
     now = dict(pair.sql("SELECT name, epoch FROM propeller.propellers"))
     assert now["propeller"] == epochs["propeller"] and now["propeller-2"] > epochs["propeller-2"]
     assert stopped

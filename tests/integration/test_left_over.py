@@ -24,9 +24,9 @@ def make(path):
 def test_attempt_directories_of_nobody_go(new_stack):
     """At the next start; those of executions that run stay, and what is none of ours."""
     stack = new_stack(env=LEASE)
-    script = Script(stack, 5)
+    script = Script(stack)
     id = create(stack.admin, create_fan(stack.admin, create_script_task(stack.admin, script.text), 3))
-    wait_for(lambda: len(script.lines("start")) == 3, 30, "running attempts")
+    wait_for(lambda: len(script.lines("start")) == 3, what="running attempts")
     attempts = f"{stack.var}/attempts"
     [live] = os.listdir(attempts)
     stack.kill_and_hold("propeller")
@@ -39,9 +39,10 @@ def test_attempt_directories_of_nobody_go(new_stack):
                              f"{attempts}/77/3-0/lock"], stdout=subprocess.PIPE)
     assert shim.stdout.readline() == b"held\n"
     stack.start("propeller")
-    wait_for(lambda: set(os.listdir(attempts)) <= {live, "of-somebody-else", "77"}, 30, "the sweep")
-    assert shim.wait(10) < 0  # its execution is over, and so is it
-    assert os.path.exists(f"{attempts}/of-somebody-else/file")
+    wait_for(lambda: set(os.listdir(attempts)) <= {live, "of-somebody-else", "77"}, what="the sweep")
+    assert shim.wait(60) < 0  # its execution is over, and so is it
+    assert os.path.exists(f"{attempts}/of-somebody-else/file") and os.path.exists(f"{attempts}/{live}")
+    script.let_go()
     assert finish(stack.admin, id, 60).closure.phase == Phase.SUCCEEDED
     assert len(script.lines("start")) == 3 and len(script.lines("end")) == 3
     settle(stack)
@@ -55,17 +56,19 @@ def test_recovery_files_go(new_stack):
     first = create(admin, create_plan(admin, nodes=3), inputs=literals(x=integer(3)))
     finish(admin, first)
     finish(admin, recover(admin, first))
-    wait_for(lambda: not files(), 40, "the recovery file is gone", 0.2)
+    wait_for(lambda: not files(), what="the recovery file is gone", interval=0.2)
     # One that runs keeps it.
-    script = Script(stack, 4)
+    script = Script(stack)
     plan = create_fan(admin, create_script_task(admin, script.text), 2)
     aborted = create(admin, plan)
-    wait_for(lambda: len(script.lines("start")) == 2, 30, "running attempts")
+    wait_for(lambda: len(script.lines("start")) == 2, what="running attempts")
     admin.TerminateExecution(execution_pb2.ExecutionTerminateRequest(id=aborted, cause="enough"))
     finish(admin, aborted)
     again = recover(admin, aborted)
-    wait_for(lambda: len(script.lines("start")) == 4, 30, "running attempts")
+    wait_for(lambda: len(script.lines("start")) == 4, what="running attempts")
     assert len(files()) == 1
     stack.kill("propeller")
+    assert len(files()) == 1
+    script.let_go()
     assert finish(admin, again, 60).closure.phase == Phase.SUCCEEDED
-    wait_for(lambda: not files(), 40, "the recovery file is gone", 0.2)
+    wait_for(lambda: not files(), what="the recovery file is gone", interval=0.2)
