@@ -68,17 +68,18 @@ def locked(stack):
 
 
 def waiting(stack):
-    return stack.sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0]
+    """Statements that wait for the lock on tasks."""
+    return stack.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'admin.tasks'::regclass")[0][0]
 
 
 def calls_under_way(admin):
-    text = requests.get(f"{admin.profiler}/metrics", timeout=5).text
+    text = requests.get(f"{admin.profiler}/metrics", timeout=20).text
     return int(re.search(r"^alula:rpc:calls (\d+)$", text, re.M).group(1))
 
 
 def refused(address, request):
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as e:
-        admin_pb2_grpc.AdminServiceStub(channel).GetTask(request, timeout=5)
+        admin_pb2_grpc.AdminServiceStub(channel).GetTask(request, timeout=20)
     return e.value.code()
 
 
@@ -93,9 +94,10 @@ def test_what_is_under_way_is_finished(stack, tmp_path):
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         stub.GetTask(request)
         with locked(stack):
-            calls = [stub.GetTask.future(request) for _ in range(8)]
+            # Each page has a statement of its own; gRPC's calls gather behind one or two. The watch is a call, too.
             pages = [pool.submit(requests.get, admin.http + path, timeout=60) for _ in range(4)]
-            # gRPC's calls of GetTask gather behind one or two statements, each page has its own; the watch is a call, too.
+            wait_for(lambda: waiting(stack) == 4, what="all pages to be under way")
+            calls = [stub.GetTask.future(request) for _ in range(8)]
             wait_for(lambda: calls_under_way(admin) == 9 and waiting(stack) >= 5, what="all calls to be under way")
             admin.terminate()
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -105,11 +107,11 @@ def test_what_is_under_way_is_finished(stack, tmp_path):
             for _ in range(3):
                 assert refused(admin.grpc, request) == UNAVAILABLE
                 with pytest.raises(grpc.RpcError) as e:
-                    stub.GetTask(request, timeout=5)
+                    stub.GetTask(request, timeout=20)
                 assert e.value.code() == UNAVAILABLE
                 with pytest.raises(requests.ConnectionError):
-                    requests.get(admin.http + path, timeout=5)
-            health = requests.get(f"{admin.profiler}/healthcheck", timeout=5)
+                    requests.get(admin.http + path, timeout=20)
+            health = requests.get(f"{admin.profiler}/healthcheck", timeout=20)
             assert health.status_code == 503 and "draining" in health.text
             assert admin.process.poll() is None and not any(c.done() for c in calls + pages)
         begin = time.monotonic()
@@ -146,5 +148,5 @@ def test_a_second_signal_ends_it_at_once(stack, tmp_path):
             admin.terminate()
             wait_for(lambda: admin.said("draining"), what="draining")
             admin.terminate()
-            assert admin.process.wait(timeout=10) not in (0, None)
+            assert admin.process.wait(timeout=30) not in (0, None)
         assert call.exception(timeout=20).code() == UNAVAILABLE
