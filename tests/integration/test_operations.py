@@ -11,6 +11,7 @@ from flyteidl.admin import common_pb2, event_pb2, launch_plan_pb2, node_executio
 from flyteidl.core import identifier_pb2
 
 from stack import wait_for
+from test_drain import waiting
 from test_executions import DOMAIN, PROJECT, create, create_plan, finish, get, identifier, list_nodes, unique
 
 # What the published dashboard (deployment/stats/prometheus/flyteadmin-dashboard.json of v1.16.8) queries.
@@ -29,7 +30,7 @@ LINE = re.compile(r'(?P<series>[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-z_]+="[^"\\]*",?)+
 
 def metrics(stack, name="admin"):
     """All series; every line is in Prometheus' format."""
-    text = requests.get(f"http://127.0.0.1:{stack.port(name + '.profiler')}/metrics", timeout=5).text
+    text = requests.get(f"http://127.0.0.1:{stack.port(name + '.profiler')}/metrics", timeout=20).text
     found = {}
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -113,7 +114,7 @@ def slow_statements(stack):
 
 def test_slow_statements_are_logged_by_name(new_stack):
     """A table that is locked makes its statements slow, prepared ones and lists alike; others are not named."""
-    stack = new_stack(env={"ALULA_DATABASE_SLOWQUERY": "300ms"})
+    stack = new_stack(env={"ALULA_DATABASE_SLOWQUERY": "1s"})
     get_none = common_pb2.ObjectGetRequest(id=identifier(identifier_pb2.TASK, "secret-name"))
     listed = common_pb2.ResourceListRequest(id=common_pb2.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN), limit=3)
     for call, request, name, of in ((stack.admin.GetTask, get_none, "task_get", "FROM tasks"),
@@ -121,11 +122,12 @@ def test_slow_statements_are_logged_by_name(new_stack):
         with psycopg.connect(stack.dsn) as c:
             c.execute("LOCK TABLE admin.tasks IN ACCESS EXCLUSIVE MODE")
             future = call.future(request)
-            time.sleep(0.7)
+            wait_for(lambda: waiting(stack), what="the statement that waits")
+            time.sleep(1.5)
             assert not future.done()
-        future.exception(timeout=20)
+        future.exception(timeout=60)
         slow = wait_for(lambda: slow_statements(stack).get(name), what=f"{name} in the log")
-        assert slow["level"] == "warn" and 300_000 < slow["took_us"] < 20_000_000 and of in slow["sql"]
+        assert slow["level"] == "warn" and 1_000_000 < slow["took_us"] < 60_000_000 and of in slow["sql"]
         assert "secret-name" not in json.dumps(slow)
         time.sleep(1)  # one line a second
     assert "project_get" not in slow_statements(stack)
