@@ -27,16 +27,22 @@ class Replica:
         os.mkdir(self.data, 0o700)
         if self.who:
             os.chown(self.data, owner.st_uid, owner.st_gid)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.dsn = psycopg.conninfo.make_conninfo(stack.dsn, port=self.port)
         subprocess.run([self.tool("pg_basebackup"), "-d", stack.dsn, "-D", self.data, "-R", "-X", "stream", "-c", "fast",
                         "--no-sync"], check=True, cwd="/", **self.who)
+        # Somebody may take the port before the server does: then it ends, and is started on another.
+        if not any(self.serves(stack) for _ in range(5)):
+            raise AssertionError("the replica does not start")
+
+    def serves(self, stack):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.dsn = psycopg.conninfo.make_conninfo(stack.dsn, port=port)
         self.server = subprocess.Popen(
-            [self.tool("postgres"), "-D", self.data, "-p", str(self.port), "-c", f"config_file={self.data}/alula.conf"],
+            [self.tool("postgres"), "-D", self.data, "-p", str(port), "-c", f"config_file={self.data}/alula.conf"],
             cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.who)
-        wait_for(lambda: self.answers(), what="the replica")
+        wait_for(lambda: self.server.poll() is not None or self.answers(), what="the replica")
+        return self.server.poll() is None
 
     @staticmethod
     def tool(name):
@@ -49,7 +55,7 @@ class Replica:
             return False
 
     def sql(self, text):
-        with psycopg.connect(self.dsn, autocommit=True) as c:
+        with psycopg.connect(self.dsn, autocommit=True, connect_timeout=10) as c:
             return c.execute(text).fetchall()
 
     def stop(self):
