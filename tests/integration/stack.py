@@ -201,11 +201,11 @@ class Stack:
     def start(self, name):
         self.run("start", name)
 
-    def kill_and_hold(self, name):
-        """SIGKILL and keep it down."""
+    def kill_and_hold(self, name, number=None):
+        """SIGKILL, or another signal that ends it, and keep it down."""
         with open(f"{self.var}/run/{name}.hold", "w", encoding="utf-8"):
             pass
-        self.signal(name, signal.SIGKILL)
+        self.signal(name, number or signal.SIGKILL)
         wait_for(lambda: self.rows().get(name, {}).get("state") == "held", what=f"{name} held")
 
     # The end.
