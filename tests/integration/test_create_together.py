@@ -114,7 +114,7 @@ def test_nothing_is_lost_when_postgres_restarts(stack, plan):
     stack.start("postgres")
     codes = {name: call.code() for name, call in zip(names, calls)}
     assert set(codes.values()) <= {OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
-    wait_for(lambda: stack.healthy("admin") and stack.healthy("propeller"), 60, "the stack's health")
+    wait_for(lambda: all(map(stack.healthy, ("admin", "datacatalog", "propeller"))), what="the stack's health")
     there = collections.Counter(name for (name,) in stack.sql(
         "SELECT name FROM admin.executions WHERE name = ANY(%s)", names))
     assert all(n == 1 for n in there.values())

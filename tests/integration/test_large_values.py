@@ -107,13 +107,15 @@ def test_60_mib(stack, admin):
                     promise("n1", "x"), STRING, STRING)
     text = "0123456789abcdef" * (60 * MIB // 16)
     value = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value=text)))
+    tables = ("propeller.journal", "admin.outbox")
+    before = [table_size(stack, t) for t in tables]  # what other tests left there and nobody has vacuumed yet
     id_ = execute(admin, plan, value)
     closure = finish(admin, id_)
     assert closure.phase == Phase.SUCCEEDED, closure.error.message
     with open(closure.outputs.uri, "rb") as f:
         assert literals_pb2.LiteralMap.FromString(f.read()).literals["x"] == value
-    assert table_size(stack, "propeller.journal") < 8 * MIB
-    assert table_size(stack, "admin.outbox") < 8 * MIB
+    for table, size in zip(tables, before):
+        assert table_size(stack, table) - size < 8 * MIB, table
     print("propeller", memory(stack, "propeller"), "admin", memory(stack, "admin"), "MiB")
     assert memory(stack, "propeller") < MOST_MIB
     assert memory(stack, "admin") < MOST_MIB
@@ -178,6 +180,6 @@ def test_a_child_s_inputs_are_too_large(stack, admin):
         workflow_node=core_workflow.WorkflowNode(launchplan_ref=child))
     plan = register(admin, "large.launches", [launch], promise("n0", "x"), STRING, STRING)
     value = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="x" * 40 * MIB)))
-    closure = finish(admin, execute(admin, plan, value), 60)
+    closure = finish(admin, execute(admin, plan, value))
     assert closure.phase == Phase.FAILED
     assert "failed to launch workflow" in closure.error.message and "larger than max" in closure.error.message

@@ -83,8 +83,9 @@ def test_a_new_database_knows_its_tables_soon():
         one_real_execution(s)
         s.sql(COPIES.format(n=2000))
         lists = Lists(s)
+        assert s.sql("SELECT setting::int FROM pg_settings WHERE name = 'autovacuum_naptime'")[0][0] <= 10
         blocks = s.sql("SELECT pg_relation_size('executions') / 8192")[0][0]
-        stacks.wait_for(lambda: lists.pages(s.admin.ListExecutions, scope(sort="-created_at"), n=1)[1] < blocks / 2, 15,
-                        "a page that is read from an index")
+        stacks.wait_for(lambda: lists.pages(s.admin.ListExecutions, scope(sort="-created_at"), n=1)[1] < blocks / 2,
+                        what="a page that is read from an index")
     finally:
         s.close()

@@ -656,13 +656,14 @@ def test_register_over_rest(stack):
 
 def test_serves_without_the_bus(new_stack):
     s = new_stack()
+    wait_for(lambda: "connected to the bus" in s.log("admin"), what="the first connection")
     s.stop("nats")
     s.kill("admin")
-    listed = wait_for(lambda: answer(lambda: s.admin.ListProjects(project_pb2.ProjectListRequest(limit=10), timeout=5)),
+    listed = wait_for(lambda: answer(lambda: s.admin.ListProjects(project_pb2.ProjectListRequest(limit=10), timeout=60)),
                       what="projects without the bus")
     assert len(listed.projects) == 3
     task = create_task(s.admin, "without.bus")
     assert s.admin.GetTask(common_pb2.ObjectGetRequest(id=task)).id == task
     wait_for(lambda: "the bus is away" in s.log("admin"), what="a line in the log")
     s.start("nats")
-    wait_for(lambda: s.log("admin").count("connected to the bus") == 2, what="a new connection")
+    wait_for(lambda: s.log("admin").count("connected to the bus") >= 2, what="a new connection")

@@ -132,7 +132,7 @@ def test_nothing_outlives_a_killed_supervisor(fake):
     pids = [r["pid"] for r in fake.rows().values()]
     with open(f"{fake.var}/run/stack.pid", encoding="utf-8") as f:
         os.kill(int(f.read()), signal.SIGKILL)
-    wait_for(lambda: not any(map(alive, pids)), 20, "the parts' end")
+    wait_for(lambda: not any(map(alive, pids)), what="the parts' end")
     fake.up()
     assert all(alive(r["pid"]) for r in fake.rows().values())
 

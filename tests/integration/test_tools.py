@@ -89,7 +89,7 @@ def test_results_are_summed(tmp_path):
         path.write_text(f"#!/bin/sh\nprintf '{output}\\n'\n{end}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         paths.append(str(path))
-    p = subprocess.run([sys.executable, os.path.join(REPOSITORY, "tools/run-tests"), "unit", "--timeout", "2",
+    p = subprocess.run([sys.executable, os.path.join(REPOSITORY, "tools/run-tests"), "unit", "--timeout", "5",
                         "--programs", " ".join(paths)], stdout=subprocess.PIPE, text=True)
     assert p.returncode == 1
     for name, (_, _, counts) in PROGRAMS.items():
