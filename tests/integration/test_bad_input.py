@@ -39,7 +39,8 @@ def unharmed(stack, plan):
     yield
     assert {name: stack.pid(name) for name in before} == before
     assert finish(stack.admin, create(stack.admin, plan)).closure.phase == Phase.SUCCEEDED
-    assert stack.healthy("admin") and stack.healthy("propeller")
+    # Not at once: who floods the bus may have cost propeller its connection.
+    wait_for(lambda: stack.healthy("admin") and stack.healthy("propeller"), what="health")
 
 
 # ---- raw calls ----

@@ -1,9 +1,10 @@
 """The materialiser alone: hand-made events on the bus, no propeller. What it writes, confirms and asks for again."""
 import asyncio
+import contextlib
 import os
-import time
 
 import nats
+import nats.js.errors
 import pytest
 from flyteidl.core import execution_pb2 as core_execution, identifier_pb2
 from flyteidl.event import event_pb2
@@ -101,7 +102,13 @@ class Bus:
         self.heard.append((m.subject.split(".")[1], *marks(m.data)))
 
     def publish(self, subject, payload):
-        self.run(self.nc.jetstream(timeout=20).publish(subject, payload))
+        """Who is ready need not have made the stream yet."""
+        def published():
+            with contextlib.suppress(nats.js.errors.NoStreamResponseError):
+                self.run(self.nc.jetstream(timeout=20).publish(subject, payload))
+                return True
+            return False
+        wait_for(published, what="the stream of events", interval=0.1)
 
     def turn(self):
         self.run(asyncio.sleep(0.02))
@@ -369,18 +376,9 @@ def test_the_bus_may_come_late_and_go(new_stack):
     s.wait_ready("nats")
     bus = Bus(s.nats_url)
     x = Execution(s, bus, plan)
-    wait_for(lambda: try_send(x), what="the stream made anew", interval=0.2)
+    x.send(x.record(1, workflow_event(Phase.RUNNING, 1)))
     x.wait_confirmed(1)
     bus.close()
-
-
-def try_send(x):
-    try:
-        x.send(x.record(1, workflow_event(Phase.RUNNING, 1)))
-        return True
-    except Exception:  # no stream yet
-        time.sleep(0.2)
-        return False
 
 
 def execution_id_of(name):
