@@ -41,7 +41,7 @@ static void hangs_alone(void **state)
 	(void)state;
 	atomic_store(&w->closed, true);
 	for (size_t i = 0; i < 2; i++)
-		begin(calls, w->channel, &slow[i], admin("GetDomains"), list, 1, SECOND);
+		begin(calls, w->channel, &slow[i], admin("GetDomains"), list, 1, 3 * SECOND);
 	wait_inside(w, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(quick); i++)
 		begin(calls, w->channel, &quick[i], admin("GetVersion"), version_list, 1, 20 * SECOND);

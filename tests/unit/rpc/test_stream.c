@@ -267,7 +267,7 @@ static void streams_end_with_a_status(void **state)
 	void *out;
 
 	(void)state;
-	assert_code(OK, &err, rpc_stream_open(w->channel, &nobody, SECOND, &s, &err));
+	assert_code(OK, &err, rpc_stream_open(w->channel, &nobody, 60 * SECOND, &s, &err));
 	assert_code(UNIMPLEMENTED, &err, rpc_stream_receive(s, w->arena, &out, &err));
 	assert_string_equal(err.text, "unknown service: /no.Body/Watch is not served here");
 	rpc_stream_free(s);
@@ -284,6 +284,7 @@ struct caller {
 	const struct pb_method *method;
 	enum code code;
 	struct err err;
+	atomic_bool over;
 };
 
 static void *call_in_thread(void *arg)
@@ -294,6 +295,7 @@ static void *call_in_thread(void *arg)
 	void *out;
 
 	c->code = rpc_call(w->channel, c->method, &in, INT64_MAX, a, &out, &c->err);
+	atomic_store(&c->over, true);
 	return NULL;
 }
 
@@ -301,6 +303,7 @@ static void start_callers(struct caller *c, size_t n, const struct pb_method *me
 {
 	for (size_t i = 0; i < n; i++) {
 		c[i].method = method;
+		atomic_store(&c[i].over, false);
 		assert_int_equal(pthread_create(&c[i].thread, NULL, call_in_thread, &c[i]), 0);
 	}
 }
@@ -414,6 +417,18 @@ static void drain_lets_calls_finish(void **state)
 	rpc_stream_free(s);
 }
 
+/* When the server has given up all five. */
+static void *open_gate_at_last(void *callers)
+{
+	struct caller *c = callers;
+
+	for (size_t i = 0; i < 5; i++)
+		while (!atomic_load(&c[i].over))
+			usleep(1000);
+	atomic_store(&w->closed, false);
+	return NULL;
+}
+
 static void drain_cancels_after_the_grace(void **state)
 {
 	struct caller c[5];
@@ -424,7 +439,7 @@ static void drain_cancels_after_the_grace(void **state)
 	start_callers(c, 5, admin("GetDomains")); /* two run, three wait */
 	wait_inside(w, 2);
 	usleep(50000);
-	pthread_create(&opener, NULL, open_gate, NULL);
+	pthread_create(&opener, NULL, open_gate_at_last, c);
 	world_stop(w, SECOND / 20);
 	pthread_join(opener, NULL);
 	join_callers(c, 5);

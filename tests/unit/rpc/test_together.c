@@ -258,14 +258,19 @@ static void clients_may_go(void **state)
 /* Who has given up meanwhile is not looked for. */
 static void a_deadline_may_pass_in_the_lane(void **state)
 {
+	const int64_t patience_us = 3 * SECOND;
+
 	(void)state;
 	hold_workers();
 	for (int i = 0; i < 10; i++)
-		ask(calls, &ones[i], "p", "", "", i % 2 ? SECOND : 20 * SECOND);
+		ask(calls, &ones[i], "p", "", "", i % 2 ? patience_us : 60 * SECOND);
 	wait_gathered(10);
+	/* The server counts from the arrival on, and gRPC rounds up what it is told. */
+	int64_t until_us = time_mono_us() + patience_us + SECOND / 3;
 	for (int i = 1; i < 10; i += 2)
 		assert_failed(&ones[i], DEADLINE_EXCEEDED, NULL);
-	usleep(300000); /* the server counts from the arrival on, and gRPC rounds up what it is told */
+	while (time_mono_us() < until_us)
+		usleep(10000);
 	open_gate();
 	for (int i = 0; i < 10; i += 2)
 		assert_answered(&ones[i], "p", "0");
@@ -279,7 +284,18 @@ static void *open_gate_later(void *arg)
 	return arg;
 }
 
-static void stop_meanwhile(int64_t grace_us)
+/* When the server has given up those that it runs. */
+static void *open_gate_at_last(void *arg)
+{
+	for (int i = 0; i < BUSY; i++) {
+		sem_wait(&busy[i].done);
+		sem_post(&busy[i].done);
+	}
+	atomic_store(&w->closed, false);
+	return arg;
+}
+
+static void stop_meanwhile(int64_t grace_us, void *(*open)(void *arg))
 {
 	pthread_t opener;
 
@@ -287,7 +303,7 @@ static void stop_meanwhile(int64_t grace_us)
 	for (int i = 0; i < MANY; i++)
 		ask(calls, &ones[i], "p", "", "", INT64_MAX);
 	wait_gathered(MANY);
-	pthread_create(&opener, NULL, open_gate_later, NULL);
+	pthread_create(&opener, NULL, open, NULL);
 	world_stop(w, grace_us);
 	pthread_join(opener, NULL);
 }
@@ -295,7 +311,7 @@ static void stop_meanwhile(int64_t grace_us)
 static void a_drain_lets_them_finish(void **state)
 {
 	(void)state;
-	stop_meanwhile(60 * SECOND);
+	stop_meanwhile(60 * SECOND, open_gate_later);
 	for (int i = 0; i < MANY; i++)
 		assert_answered(&ones[i], "p", "0");
 	open_gate();
@@ -304,7 +320,7 @@ static void a_drain_lets_them_finish(void **state)
 static void after_the_grace_none_is_run(void **state)
 {
 	(void)state;
-	stop_meanwhile(SECOND / 20);
+	stop_meanwhile(SECOND / 20, open_gate_at_last);
 	for (int i = 0; i < BUSY + MANY; i++) {
 		struct one *o = i < BUSY ? &busy[i] : &ones[i - BUSY];
 		sem_wait(&o->done);

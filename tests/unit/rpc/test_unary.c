@@ -107,9 +107,9 @@ static void refuses_the_unknown(void **state)
 	void *out;
 
 	(void)state;
-	assert_code(UNIMPLEMENTED, &err, rpc_call(w->channel, &no_method, &in, SECOND, w->arena, &out, &err));
+	assert_code(UNIMPLEMENTED, &err, rpc_call(w->channel, &no_method, &in, 20 * SECOND, w->arena, &out, &err));
 	assert_string_equal(err.text, "unknown method GetCake of service flyteidl.service.AdminService");
-	assert_code(UNIMPLEMENTED, &err, rpc_call(w->channel, &no_service, &in, SECOND, w->arena, &out, &err));
+	assert_code(UNIMPLEMENTED, &err, rpc_call(w->channel, &no_service, &in, 20 * SECOND, w->arena, &out, &err));
 	assert_string_equal(err.text, "unknown service: /bakery.Cakes/Get is not served here");
 	assert_code(UNIMPLEMENTED, &err, call("CreateTask", &in, &out, &err));
 	assert_string_equal(err.text, "/flyteidl.service.AdminService/CreateTask is not implemented");
@@ -247,7 +247,7 @@ static void keeps_deadlines(void **state)
 	assert_code(DEADLINE_EXCEEDED, &err,
 		    rpc_call(w->channel, admin("GetDomains"), &in, SECOND / 5, w->arena, &out, &err));
 	assert_string_equal(err.text, "/flyteidl.service.AdminService/GetDomains: no answer from admin in time");
-	assert_in_range(time_mono_us() - begin, SECOND / 5, 10 * SECOND);
+	assert_in_range(time_mono_us() - begin, SECOND / 5, 60 * SECOND);
 	atomic_store(&w->closed, false);
 	assert_code(OK, &err, call("GetDomains", &in, &out, &err));
 }
