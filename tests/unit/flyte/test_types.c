@@ -118,7 +118,7 @@ static void test_hostile_unions(void **state)
 	}
 	int64_t start = time_mono_us();
 	assert_false(type_castable(type(a, from), type(a, to)));
-	assert_true(time_mono_us() - start < USEC_PER_SEC);
+	assert_true(time_mono_us() - start < 20 * USEC_PER_SEC);
 }
 
 static void test_structure_is_left_aside(void **state)
