@@ -18,11 +18,11 @@ Resource = agent_pb2.Resource
 
 
 def agents(_, context):
-    category = agent_pb2.TaskCategory(name="bad", version=0)
-    sync = agent_pb2.TaskCategory(name="bad_sync", version=0)
+    def categories(*names):
+        return [agent_pb2.TaskCategory(name=name, version=0) for name in names]
     return agent_pb2.ListAgentsResponse(agents=[
-        agent_pb2.Agent(name="bad", supported_task_categories=[category]),
-        agent_pb2.Agent(name="bad sync", is_sync=True, supported_task_categories=[sync]),
+        agent_pb2.Agent(name="bad", supported_task_categories=categories("bad", "hung")),
+        agent_pb2.Agent(name="bad sync", is_sync=True, supported_task_categories=categories("bad_sync", "hung_sync")),
     ]).SerializeToString()
 
 
@@ -105,7 +105,7 @@ def header(resource):
 
 
 def serve(port, key=None, certificate=None):
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=40))
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1000))  # each that hangs keeps one for 30 s
     server.add_generic_rpc_handlers([
         grpc.method_handlers_generic_handler(METADATA, {"ListAgents": grpc.unary_unary_rpc_method_handler(agents)}),
         grpc.method_handlers_generic_handler(SYNC, {"ExecuteTaskSync": grpc.stream_stream_rpc_method_handler(execute)}),

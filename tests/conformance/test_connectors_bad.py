@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def serve(*args):
     port = free_port()
     process = subprocess.Popen([sys.executable, os.path.join(HERE, "bad_connector.py"), str(port), *args])
-    wait_for(lambda: listens(port), 30, "bad connector listens")
+    wait_for(lambda: listens(port), 60, "bad connector listens")
     return port, process
 
 
@@ -39,17 +39,19 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bad_stack(certificate):
-    """The bad connector, once as it is and once behind TLS, and one that is not there."""
+    """The bad connector, once as it is, once with little patience and once behind TLS, and one that is not there."""
     port, process = serve()
     tls_port, tls_process = serve(*certificate)
-    connectors = {"bad.endpoint": f"127.0.0.1:{port}", "bad.defaultTimeout": "1s", "gone.endpoint": "127.0.0.1:1",
+    connectors = {"bad.endpoint": f"127.0.0.1:{port}", "gone.endpoint": "127.0.0.1:1",
+                  "hung.endpoint": f"127.0.0.1:{port}", "hung.defaultTimeout": "2s", "hung.timeouts.GetTask": "1s",
                   "tls.endpoint": f"127.0.0.1:{tls_port}", "tls.insecure": "false", "tls.caFile": certificate[1],
                   "tls.serverName": "connector.test",
                   "distrusted.endpoint": f"127.0.0.1:{tls_port}", "distrusted.insecure": "false"}
     prefix = "ALULA_PLUGINS_CONNECTOR_SERVICE_"
     env = dict(FAST, **{
         prefix + "CONNECTORS": ",".join(f"{k}={v}" for k, v in connectors.items()),
-        prefix + "CONNECTORFORTASKTYPES": "gone=gone,trusted=tls,distrusted=distrusted,bad=bad,bad_sync=bad",
+        prefix + "CONNECTORFORTASKTYPES": "gone=gone,trusted=tls,distrusted=distrusted,bad=bad,bad_sync=bad,"
+                                             "hung=hung,hung_sync=hung",
         prefix + "WEBAPI_CACHING_MAXSYSTEMFAILURES": "3",
         "ALULA_PROPELLER_LITERAL_OFFLOADING_CONFIG_SUPPORTED_SDK_VERSIONS": "FLYTE_SDK=99.0.0",
         "ALULA_PROPELLER_NODE_CONFIG_MAX_NODE_RETRIES_SYSTEM_FAILURES": "1",
@@ -84,10 +86,10 @@ def run(client, task_type, how):
 
 
 @pytest.mark.parametrize("task_type, how, texts", [
-    ("bad", "create hangs", ["DEADLINE_EXCEEDED", "CreateTask of connector bad at 127.0.0.1", "no answer"]),
+    ("hung", "create hangs", ["DEADLINE_EXCEEDED", "CreateTask of connector hung at 127.0.0.1", "no answer"]),
     ("bad", "create garbage", ["DATA_LOSS", "CreateTask of connector bad at 127.0.0.1"]),
     ("bad", "create large", ["resource_meta of 1000000 bytes"]),
-    ("bad", "get hangs", ["DEADLINE_EXCEEDED", "GetTask of connector bad at 127.0.0.1", "no answer"]),
+    ("hung", "get hangs", ["DEADLINE_EXCEEDED", "GetTask of connector hung at 127.0.0.1", "no answer"]),
     ("bad", "get garbage", ["DATA_LOSS", "GetTask of connector bad at 127.0.0.1"]),
     ("bad", "get no resource", ["GetTask of connector bad", "the answer has no resource"]),
     ("bad", "get no phase", ["failed to run the job."]),
@@ -96,7 +98,7 @@ def run(client, task_type, how):
     ("bad", "get deep info", ["connector bad at 127.0.0.1", "the task's custom_info is nested deeper than 90 levels"]),
     ("bad", "get deep info while running", ["the task's custom_info is nested deeper than 90 levels"]),
     ("bad_sync", "get deep info", ["the task's custom_info is nested deeper than 90 levels"]),
-    ("bad_sync", "hangs", ["DEADLINE_EXCEEDED", "ExecuteTaskSync of connector bad at 127.0.0.1"]),
+    ("hung_sync", "hangs", ["DEADLINE_EXCEEDED", "ExecuteTaskSync of connector hung at 127.0.0.1"]),
     ("bad_sync", "no header", ["expected header in the response, but got none"]),
     ("bad_sync", "running", ["phase RUNNING is no end"]),
     ("bad_sync", "garbage", ["DATA_LOSS", "ExecuteTaskSync of connector bad at 127.0.0.1"]),
@@ -149,7 +151,7 @@ def test_succeeds_all_the_same(client, task_type, how, value):
 def test_who_hangs_holds_up_nobody(client):
     settings = SerializationSettings(image_config=ImageConfig.auto_default_image(), project=PROJECT, domain=DOMAIN,
                                      version="1")
-    task = client.remote.register_task(AnyTask("bad"), serialization_settings=settings, version="1")
+    task = client.remote.register_task(AnyTask("hung"), serialization_settings=settings, version="1")
     hung = [client.start(task, {"how": "get hangs"}) for _ in range(12)]
     for _ in range(5):
         assert client.succeed(task, {"how": "quick"}).outputs["o0"] == "quick"
