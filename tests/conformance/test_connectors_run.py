@@ -73,21 +73,22 @@ def test_succeeds(client, connector):
     assert not connector.calls(f"delete {w}")
 
 
-def test_what_it_says_meanwhile(client):
+def test_what_it_says_meanwhile(client, connector):
     w = word()
-    execution = client.start(workflow(client, "how"), {"seconds": 3.0, "word": w, "how": "succeed"})
+    execution = client.start(workflow(client, "how"), {"seconds": 0.0, "word": w, "how": "wait"})
 
     def running():
         client.remote.sync_execution(execution, sync_nodes=True)
         node = execution.node_executions.get("n0")
         return node and [t for t in node.task_executions if task_phase(t) == "RUNNING" and t.closure.logs]
-    [t] = wait_for(running, 20)
+    [t] = wait_for(running, 60)
     assert t.closure.logs[0].name == "Sleep log"
     closure = closures(client, execution)[0]
     assert dict(closure.custom_info) == {"word": w, "attempt": 0}
     assert [r.message for r in closure.reasons] == ["task submitted", "launched", "asleep"]
     assert closure.metadata.plugin_identifier == "connector-service"
     assert closure.task_type == "sleep_a_while"
+    connector.let_go(w)
     assert phase(client.wait(execution)) == "SUCCEEDED"
 
 
@@ -124,16 +125,16 @@ def test_a_timeout_deletes(client, connector):
     w = word()
     execution = client.fail(workflow(client, "too_slow"), {"word": w})
     assert "timeout" in error(execution).message
-    wait_for(lambda: connector.calls(f"delete {w}"), 10)
+    wait_for(lambda: connector.calls(f"delete {w}"), 30)
 
 
 def test_an_abort_deletes(client, connector):
     w = word()
-    execution = client.start(workflow(client, "how"), {"seconds": 60.0, "word": w, "how": "succeed"})
-    wait_for(lambda: connector.calls(f"get {w}"), 20)
+    execution = client.start(workflow(client, "how"), {"seconds": 600.0, "word": w, "how": "succeed"})
+    wait_for(lambda: connector.calls(f"get {w}"), 60)
     client.remote.terminate(execution, "enough")
     assert phase(client.wait(execution)) == "ABORTED"
-    wait_for(lambda: connector.calls(f"delete {w}"), 10)
+    wait_for(lambda: connector.calls(f"delete {w}"), 30)
     time.sleep(1)
     assert connector.calls(f"delete {w}") == [f"delete {w}"]
     polls = len(connector.calls(f"get {w}"))
@@ -144,7 +145,13 @@ def test_an_abort_deletes(client, connector):
 def test_sensor(client, tmp_path):
     path = tmp_path / "flag"
     execution = client.start(workflow(client, "sensed"), {"path": str(path)})
-    time.sleep(2)
+
+    def looks():
+        client.remote.sync_execution(execution, sync_nodes=True)
+        node = execution.node_executions.get("n0")
+        return node and [t for t in node.task_executions if task_phase(t) == "RUNNING"]
+    wait_for(looks, 60)
+    time.sleep(1)
     client.remote.sync_execution(execution)
     assert phase(execution) == "RUNNING"
     path.touch()
@@ -230,7 +237,7 @@ def test_a_project_s_plugins(client, connector):
 def test_a_propeller_that_is_killed_makes_nothing_twice(client, connector, connected_stack):
     words = [word() for _ in range(8)]
     executions = [client.start(workflow(client, "how"), {"seconds": 4.0, "word": w, "how": "succeed"}) for w in words]
-    wait_for(lambda: all(connector.calls(f"get {w}") for w in words), 30)
+    wait_for(lambda: all(connector.calls(f"get {w}") for w in words), 60)
     connected_stack.kill("propeller")
     for w, execution in zip(words, executions):
         execution = client.wait(execution)
@@ -240,19 +247,19 @@ def test_a_propeller_that_is_killed_makes_nothing_twice(client, connector, conne
 
 def test_an_abort_while_propeller_is_down_deletes(client, connector, connected_stack):
     w = word()
-    execution = client.start(workflow(client, "how"), {"seconds": 60.0, "word": w, "how": "succeed"})
-    wait_for(lambda: connector.calls(f"get {w}"), 20)
+    execution = client.start(workflow(client, "how"), {"seconds": 600.0, "word": w, "how": "succeed"})
+    wait_for(lambda: connector.calls(f"get {w}"), 60)
     connected_stack.kill_and_hold("propeller")
     client.remote.terminate(execution, "enough")
     connected_stack.start("propeller")
     assert phase(client.wait(execution)) == "ABORTED"
-    wait_for(lambda: connector.calls(f"delete {w}"), 20)
+    wait_for(lambda: connector.calls(f"delete {w}"), 60)
 
 
 def test_a_connector_goes_and_comes_back(client, connector):
     words = [word(), word()]
     first = client.start(workflow(client, "how"), {"seconds": 3.0, "word": words[0], "how": "succeed"})
-    wait_for(lambda: connector.calls(f"get {words[0]}"), 20)
+    wait_for(lambda: connector.calls(f"get {words[0]}"), 60)
     connector.kill()
     second = client.start(workflow(client, "how"), {"seconds": 0.0, "word": words[1], "how": "succeed"})
     time.sleep(0.5)

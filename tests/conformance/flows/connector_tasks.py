@@ -2,7 +2,8 @@
 
     pyflyte serve connector --modules connector_tasks
 
-What it was asked goes to the file of the environment's CONNECTOR_LOG, a line a call: "create <word>", "get", "delete"."""
+What it was asked goes to the file of the environment's CONNECTOR_LOG, a line a call: "create <word>", "get", "delete". Who
+is to "wait" does so until there is a file of that name and ".<word>"."""
 import os
 import time
 from dataclasses import dataclass
@@ -83,9 +84,10 @@ class SleepConnector(AsyncConnectorBase):
         note(f"get {m.word}")
         logs = [TaskLog(uri=f"http://logs/{m.word}", name="Sleep log")]
         info = {"word": m.word, "attempt": m.attempt}
-        if time.time() < m.end:
+        told = m.how != "wait" or os.path.exists(f"{os.environ['CONNECTOR_LOG']}.{m.word}")
+        if time.time() < m.end or not told:
             return Resource(TaskExecution.RUNNING, message="asleep", log_links=logs, custom_info=info)
-        if m.how == "succeed":
+        if m.how in ("succeed", "wait"):
             return Resource(TaskExecution.SUCCEEDED, outputs={"o0": m.word.upper()}, log_links=logs, custom_info=info)
         if m.how == "fail":
             return Resource(TaskExecution.FAILED, message=f"{m.word} went wrong", log_links=logs, custom_info=info)
