@@ -124,7 +124,7 @@ def test_abort_reaches_children_of_sub_workflows(client, runs):
 def test_a_child_s_time_is_up(client, runs):
     execution = runs.start(flows.timed_out_child, {})
     runs.finish(fails(flows.timed_out_child, {}, "RetriesExhausted|TimeoutExpired",
-                      "task execution timeout [1s] expired", kind=USER, tree="n0 FAILED"), execution)
+                      "task execution timeout [5s] expired", kind=USER, tree="n0 FAILED"), execution)
     [child] = children(client, execution.id.to_flyte_idl()).values()
     wait_for(lambda: phase_of(get(client, child).closure) == "ABORTED", 30)
 

@@ -99,6 +99,12 @@ def test_a_child_that_fails_ends_the_others(client, runs):
     wait_for(lambda: children(client, execution) == {1: "ABORTED", 0: "FAILED", 2: "ABORTED"}, 30)
 
 
+def wait_for_each_other(shared, least):
+    """Items of "timed" do."""
+    with open(f"{shared}/least", "w", encoding="utf-8") as f:
+        f.write(str(least))
+
+
 def most_at_once(path):
     with open(path, encoding="utf-8") as f:
         counts, running = [], 0
@@ -110,12 +116,14 @@ def most_at_once(path):
 
 
 def test_concurrency(runs, shared):
+    wait_for_each_other(shared, 2)
     runs.finish(case(flows.two_at_a_time), runs.start(flows.two_at_a_time, {"directories": [shared] * 5}))
     assert most_at_once(f"{shared}/times") == 2
 
 
 def test_no_concurrency_is_no_limit(runs, shared):
     """Flyte's default (default-parallelism-behavior: unlimited): the execution's limit is not for items."""
+    wait_for_each_other(shared, 3)
     execution = runs.start(flows.as_the_execution_allows, {"directories": [shared] * 5},
                            options=Options(max_parallelism=1))
     runs.finish(case(flows.as_the_execution_allows), execution)

@@ -164,8 +164,9 @@ def waits_forever(directory: str):
 
 @workflow(on_failure=cleans)
 def nobody_says(directory: str):
-    wait_for_input("word", datetime.timedelta(seconds=1), str)
-    works(directory=directory)
+    """Nor is anything else under way when its time is up."""
+    word = wait_for_input("word", datetime.timedelta(seconds=1), str)
+    works(directory=directory) >> word
 
 
 imperative = Workflow(name="failures.imperative")

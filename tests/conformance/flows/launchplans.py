@@ -163,7 +163,7 @@ def waits_far_above():
 @workflow
 def timed_out_child():
     """The node's own time is up; its child is aborted."""
-    create_node(waiting_plan).with_overrides(timeout=datetime.timedelta(seconds=1))
+    create_node(waiting_plan).with_overrides(timeout=datetime.timedelta(seconds=5))
 
 
 # Inherited by children.

@@ -31,7 +31,9 @@ plan = LaunchPlan.get_or_create(labelled, "referenced.plan", default_inputs={"la
 # Items of maps, by shell: quick.
 odd_fails = leaves.shell("referenced.odd_fails", "v={{.inputs.v}}; test $((v % 2)) = 0 || { echo $v is odd; exit 1; }; give $v",
                          inputs=kwtypes(v=int), outputs=kwtypes(o0=int))
-timed = leaves.shell("referenced.timed", "f={{.inputs.directory}}/times; echo + >> $f; sleep 0.3; echo - >> $f",
+# None goes on before as many as the file "least" says have begun.
+timed = leaves.shell("referenced.timed", "cd {{.inputs.directory}}; echo + >> times; "
+                     "until test $(grep -c + times) -ge $(cat least); do sleep 0.1; done; sleep 0.3; echo - >> times",
                      inputs=kwtypes(directory=str))
 second_time = leaves.shell(
     "referenced.second_time", "f={{.inputs.directory}}/{{.inputs.v}}; echo x >> $f; n=$(wc -l < $f); "
@@ -39,4 +41,4 @@ second_time = leaves.shell(
     metadata=TaskMetadata(retries=2))
 too_long = leaves.shell("referenced.too_long", "test {{.inputs.v}} -lt 2 || sleep 600; give {{.inputs.v}}",
                         inputs=kwtypes(v=int), outputs=kwtypes(o0=int),
-                        metadata=TaskMetadata(timeout=datetime.timedelta(seconds=1)))
+                        metadata=TaskMetadata(timeout=datetime.timedelta(seconds=10)))
