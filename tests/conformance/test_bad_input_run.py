@@ -8,6 +8,7 @@ from flyteidl.admin.common_pb2 import ObjectGetRequest
 from flyteidl.core import condition_pb2, dynamic_job_pb2, errors_pb2, identifier_pb2, literals_pb2, types_pb2, workflow_pb2
 from flytekit.exceptions.user import FlyteEntityNotExistException
 
+from stack import wait_for
 from suite import USER, case, fails, runs_fixture
 
 runs = runs_fixture(flows)
@@ -19,6 +20,7 @@ BUILD_FAILED = "DynamicWorkflowBuildFailed"
 def healthy(client, runs):
     execution = runs.start(flows.healthy, {"n": 7})
     yield execution
+    wait_for(lambda: client.remote.list_signals(execution.id.name), 60)
     client.remote.set_input("go", execution.id.name, 5)
     runs.finish(case(flows.healthy, outputs={"o0": 7, "o1": 5}), execution)
     assert (client.stack.restarts("admin"), client.stack.restarts("propeller")) == (0, 0)

@@ -1,4 +1,5 @@
 """Tasks of the real flytekit: what they are given, how they fail and are tried again, and what they leave behind."""
+import contextlib
 import os
 import subprocess
 import sys
@@ -103,10 +104,11 @@ def phases(made):
 # ---- secrets ----
 
 def everything_below(directory):
+    """But what vanishes meanwhile, with executions that have just ended."""
     for folder, _, files in os.walk(directory):
         for name in files:
             path = os.path.join(folder, name)
-            with open(path, "rb") as f:
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
                 yield path, f.read()
 
 
@@ -223,8 +225,11 @@ def test_a_deck_can_be_seen_while_its_task_runs(client, entity, shared):
     execution = client.start(entity("deck_while_running"), {"directory": shared})
     try:
         wait_for(lambda: os.path.exists(f"{shared}/published"), 60)
-        client.remote.sync_execution(execution, sync_nodes=True)
-        [node] = nodes(execution)
+
+        def linked():
+            client.remote.sync_execution(execution, sync_nodes=True)
+            return [n for n, e in nodes(execution).items() if e.closure.deck_uri]
+        [node] = wait_for(linked, 30)
         assert phase(execution) == "RUNNING" and "the deck so far" in deck_of(client, execution, node)
     finally:
         with open(f"{shared}/go-on", "w", encoding="utf-8"):
