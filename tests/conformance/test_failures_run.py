@@ -144,7 +144,7 @@ def test_an_abort_runs_no_failure_node(client, runs, shared):
     wait_for(lambda: notes(shared), 60)
     client.remote.terminate(execution, "enough")
     assert phase_of(runs.wait(execution)) == "ABORTED"
-    wait_for(lambda: tree_of(client, execution.id.to_flyte_idl()) == "n0 ABORTED", 10)
+    wait_for(lambda: tree_of(client, execution.id.to_flyte_idl()) == "n0 ABORTED", 30)
     assert notes(shared) == ["waits"]
 
 
@@ -155,5 +155,5 @@ def test_a_failure_node_is_aborted(client, runs, shared):
     client.remote.terminate(execution, "enough of this too")
     assert phase_of(runs.wait(execution)) == "ABORTED"
     id = execution.id.to_flyte_idl()
-    wait_for(lambda: tree_of(client, id) == "fn0 ABORTED\nn0 FAILED", 10)
+    wait_for(lambda: tree_of(client, id) == "fn0 ABORTED\nn0 FAILED", 30)
     assert len(node_executions(client, id)) >= 2

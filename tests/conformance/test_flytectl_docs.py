@@ -19,7 +19,7 @@ from stack import REPOSITORY
 need_flytectl()
 DOCS = os.path.join(REPOSITORY, "docs/flytectl.md")
 BLOCK = re.compile(r"^```(console|yaml)\n(.*?)^```$", re.M | re.S)
-SECONDS = 60
+SECONDS = 120
 MASKS = [(COLOURS, ""),
          (re.compile(r'^\{"json":.*\n?', re.M), ""),  # the error once more, for machines
          (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)?( m=\S+)?"), "TIME"),

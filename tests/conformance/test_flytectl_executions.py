@@ -13,7 +13,7 @@ from flyte_client import DOMAIN
 
 need_flytectl()
 
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_neither_of_what_is_not_there(runs, how):
 # Ending.
 
 def test_terminate(runs):
-    described = runs.described("task", "ctl.waits", inputs={"seconds": 60})
+    described = runs.described("task", "ctl.waits", inputs={"seconds": 600})
     first, second = runs.create("--execFile", described), runs.create("--execFile", described)
     runs.flows("delete", "execution", first, "--dryRun")
     assert runs.phase(first) not in ("ABORTED", "ABORTING")

@@ -126,8 +126,8 @@ def test_abort_ends_the_process(client, shared):
     client.wait(execution)
     assert phase(execution) == "ABORTED"
     assert execution.closure.abort_metadata.cause == "no longer needed"
-    wait_for(lambda: not alive(pid), 20, "the process' end")
-    wait_for(lambda: phase_of_node(client, execution) == "ABORTED", 10, "the node's end")
+    wait_for(lambda: not alive(pid), 30, "the process' end")
+    wait_for(lambda: phase_of_node(client, execution) == "ABORTED", 30, "the node's end")
 
 
 def phase_of_node(client, execution):

@@ -129,7 +129,7 @@ def test_what_a_task_starts_ends_with_it(client, shared):
     assert "exit code (3)" in execution.closure.error.message
     with open(f"{shared}/pid", encoding="utf-8") as f:
         pid = int(f.read())
-    wait_for(lambda: not alive(pid), 10, "its end")
+    wait_for(lambda: not alive(pid), 30, "its end")
 
 
 def test_after_all_this_the_daemons_are_up(client):

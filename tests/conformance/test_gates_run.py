@@ -165,4 +165,4 @@ def test_a_signal_for_what_is_over(client, runs):
     client.remote.approve("ok", execution.id.name)
     time.sleep(0.3)
     assert phase_of(runs.closure(execution)) == "ABORTED"
-    wait_for(lambda: tree_of(client, execution.id.to_flyte_idl()) == "n0 SUCCEEDED\nn1 ABORTED", 10)
+    wait_for(lambda: tree_of(client, execution.id.to_flyte_idl()) == "n0 SUCCEEDED\nn1 ABORTED", 30)

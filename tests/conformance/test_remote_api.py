@@ -261,7 +261,7 @@ def test_console_urls(client, remote, version, echoed):
 
 
 def test_waiting_has_an_end(client, remote, version):
-    execution = client.start(remote.fetch_task(name="ctl.waits", version=version), {"seconds": 60})
+    execution = client.start(remote.fetch_task(name="ctl.waits", version=version), {"seconds": 600})
     start = time.monotonic()
     with pytest.raises(FlyteTimeout):
         remote.wait(execution, timeout=datetime.timedelta(seconds=1), poll_interval=datetime.timedelta(milliseconds=200))
@@ -359,7 +359,7 @@ def test_a_deck_by_signed_url(remote, decked):
     link = remote.client.get_download_artifact_signed_url(node, PROJECT, DOMAIN, decked.id.name, ARTIFACT_TYPE_DECK,
                                                           datetime.timedelta(minutes=1))
     [url] = link.signed_url
-    with urllib.request.urlopen(url, timeout=10) as f:
+    with urllib.request.urlopen(url, timeout=30) as f:
         assert "Vögel" in f.read().decode()
 
 
@@ -376,7 +376,7 @@ def test_a_file_goes_up_and_comes_down(remote, tmp_path):
     assert digest == hashlib.md5(path.read_bytes()).digest()
     assert uri.endswith(f"/{PROJECT}/{DOMAIN}/of-a-root/data.bin")
     signed = remote.client.get_download_signed_url(uri, datetime.timedelta(minutes=1)).signed_url
-    with urllib.request.urlopen(signed, timeout=10) as f:
+    with urllib.request.urlopen(signed, timeout=30) as f:
         assert f.read() == path.read_bytes()
     again, same = remote.upload_file(path, filename_root="of-a-root")
     assert (again, same) == (digest, uri)
@@ -387,7 +387,7 @@ def test_other_content_than_announced_is_refused(remote, tmp_path):
     request = urllib.request.Request(location.signed_url, data=b"two", method="PUT",
                                      headers={"Content-MD5": base64.b64encode(hashlib.md5(b"one").digest()).decode()})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=30)
     assert refused.value.code == 400
 
 
