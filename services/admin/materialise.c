@@ -49,8 +49,18 @@ struct materialiser {
 	struct metric *batches, *events, *repeated, *resends, *unreadable, *batch_time;
 };
 
-static const struct db_stmt LEASE = {"materialise_lease", "SELECT pg_try_advisory_lock($1, $2)"};
-static const struct db_stmt UNLEASE = {"materialise_unlease", "SELECT pg_advisory_unlock($1, $2)"};
+/* Postgres ends the session, and the lease with it, when nothing comes any more: the admin may stand still. */
+static const struct db_stmt LEASE = {
+	"materialise_lease",
+	"SELECT CASE WHEN pg_try_advisory_lock($1, $2) THEN set_config('idle_session_timeout', '15s', false) || "
+	"set_config('idle_in_transaction_session_timeout', '15s', false) END",
+};
+/* Then the connection is as any of the pool. */
+static const struct db_stmt UNLEASE = {
+	"materialise_unlease",
+	"SELECT pg_advisory_unlock($1, $2), set_config('idle_session_timeout', '0', false), "
+	"set_config('idle_in_transaction_session_timeout', '1min', false)",
+};
 static const struct db_stmt HEARTBEAT = {"materialise_heartbeat", "SELECT 1"};
 
 /* ---- messages to propeller ---- */
@@ -331,7 +341,7 @@ static bool take_lease(struct lane *l)
 
 	if (db_take(l->m->admin->data_db, &db, NULL) != OK ||
 	    db_query(db, &LEASE, &rows, NULL, db_i32(LEASE_CLASS), db_i32((int32_t)l->number)) != OK ||
-	    !db_get_bool(rows, 0, 0))
+	    db_is_null(rows, 0, 0))
 		return false;
 	snprintf(durable, sizeof durable, CONSUMER "-%u", l->number);
 	subject_event_lane(l->number, filter);
