@@ -32,7 +32,7 @@ static enum code try_commit(struct committer *c, const row_list *rows, bool agai
 		return code;
 	if (again) {
 		bool there = false;
-		code = journal_has(db, &rows->at[rows->n - 1], &there, err);
+		code = journal_has(db, c->p->name, c->p->epoch, &rows->at[rows->n - 1], &there, err);
 		if (code || there)
 			return code;
 	}

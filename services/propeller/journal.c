@@ -15,7 +15,7 @@ static const struct db_stmt COMMIT = {
 };
 static const struct db_stmt HAS = {
 	"journal_has",
-	"SELECT 1 FROM journal WHERE shard = $1 AND execution = $2 AND seq = $3",
+	FENCE "SELECT EXISTS (SELECT FROM journal WHERE shard = $3 AND execution = $4 AND seq = $5) FROM fence",
 };
 static const struct db_stmt LOAD = {
 	"journal_load",
@@ -80,6 +80,11 @@ enum code journal_entry_record(struct str entry, struct str *ret, struct err *er
 	return err_set(err, DATA_LOSS, "journal entry without a record");
 }
 
+static enum code fenced(const char *name, uint64_t epoch, struct err *err)
+{
+	return err_set(err, ABORTED, "fenced: propeller %s has lost epoch %llu", name, (unsigned long long)epoch);
+}
+
 enum code journal_commit(struct db *db, const char *name, uint64_t epoch, const struct journal_row *rows, size_t n,
 			 struct err *err)
 {
@@ -98,21 +103,21 @@ enum code journal_commit(struct db *db, const char *name, uint64_t epoch, const 
 			      db_array(execution), db_array(seq), db_array(entry));
 	if (c)
 		return c;
-	if (written == 0 && n > 0)
-		return err_set(err, ABORTED, "fenced: propeller %s has lost epoch %llu", name,
-			       (unsigned long long)epoch);
-	return OK;
+	return written == 0 && n > 0 ? fenced(name, epoch, err) : OK;
 }
 
-enum code journal_has(struct db *db, const struct journal_row *row, bool *ret, struct err *err)
+enum code journal_has(struct db *db, const char *name, uint64_t epoch, const struct journal_row *row, bool *ret,
+		      struct err *err)
 {
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
-	enum code c =
-		db_query(db, &HAS, &rows, err, db_i32((int32_t)row->shard), db_i64(row->execution), db_i64(row->seq));
+	enum code c = db_query(db, &HAS, &rows, err, db_text(name), db_i64((int64_t)epoch), db_i32((int32_t)row->shard),
+			       db_i64(row->execution), db_i64(row->seq));
 
 	if (c)
 		return c;
-	*ret = db_rows_count(rows) > 0;
+	if (db_rows_count(rows) == 0)
+		return fenced(name, epoch, err);
+	*ret = db_get_bool(rows, 0, 0);
 	return OK;
 }
 
@@ -161,10 +166,7 @@ enum code journal_trim(struct db *db, const char *name, uint64_t epoch, const un
 			       db_array(execution));
 	if (c)
 		return c;
-	if (db_get_i64(rows, 0, 0) == 0)
-		return err_set(err, ABORTED, "fenced: propeller %s has lost epoch %llu", name,
-			       (unsigned long long)epoch);
-	return OK;
+	return db_get_i64(rows, 0, 0) == 0 ? fenced(name, epoch, err) : OK;
 }
 
 enum code journal_live(struct db *db, const int64_t *executions, size_t n, struct db_rows **ret, struct err *err)

@@ -21,8 +21,10 @@ enum code journal_entry_record(struct str entry, struct str *ret, struct err *er
  * Errors: ABORTED "fenced"; UNAVAILABLE and others: unknown whether it committed, see journal_has. */
 enum code journal_commit(struct db *db, const char *name, uint64_t epoch, const struct journal_row *rows, size_t n,
 			 struct err *err);
-/* Is this row there? For a commit whose answer got lost: rows of one commit are there together or not at all. */
-enum code journal_has(struct db *db, const struct journal_row *row, bool *ret, struct err *err);
+/* Is this row there? For a commit whose answer got lost: rows of one commit are there together or not at all. ABORTED
+ * "fenced": then the row may be that of whoever took over, and says nothing of ours. */
+enum code journal_has(struct db *db, const char *name, uint64_t epoch, const struct journal_row *row, bool *ret,
+		      struct err *err);
 
 /* A page of up to `max` rows of these shards (bits of a mask), in order of (execution, seq) after the given position.
  */
