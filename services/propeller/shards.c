@@ -42,12 +42,15 @@ static const struct db_stmt MINE = {
 static const struct db_stmt CLAIM = {
 	"shards_claim",
 	"WITH me AS MATERIALIZED (SELECT 1 FROM propellers WHERE name = $1 AND epoch = $2 FOR KEY SHARE), "
-	"free AS (SELECT shard FROM shards, me WHERE owner IS NULL ORDER BY shard LIMIT $3 FOR UPDATE OF shards "
-	"SKIP LOCKED) UPDATE shards SET owner = $1 FROM free WHERE shards.shard = free.shard RETURNING shards.shard",
+	"free AS (SELECT shard, host FROM shards, me WHERE owner IS NULL ORDER BY shard LIMIT $3 FOR UPDATE OF shards "
+	"SKIP LOCKED) UPDATE shards SET owner = $1, host = $4 FROM free WHERE shards.shard = free.shard "
+	"RETURNING free.shard, free.host",
 };
-static const struct db_stmt RELEASE = {
-	"shards_release",
-	"UPDATE shards SET owner = NULL WHERE owner = $1 AND shard = ANY($2)",
+/* Ours by the table but not by what we know: given back, or claimed by a statement whose answer got lost. */
+static const struct db_stmt SETTLE = {
+	"shards_settle",
+	"WITH me AS MATERIALIZED (SELECT 1 FROM propellers WHERE name = $1 AND epoch = $2 FOR KEY SHARE) "
+	"UPDATE shards SET owner = NULL FROM me WHERE owner = $1 AND shard <> ALL($3)",
 };
 
 enum { BEATS_PER_LEASE = 4 };
@@ -143,44 +146,45 @@ static enum code claim(struct shards *s, struct db *db, unsigned share, struct e
 
 /* Give back what was shut at the last beat and is still idle; a command taken just before shows by now, and its shard
  * is opened again. */
-static enum code release_shut(struct shards *s, struct db *db, struct err *err)
+static void release_shut(struct shards *s)
 {
-	auto_free(arena_free) struct arena *a = arena_new(0);
-	struct db_array *list = db_array_new(a, db_i32(0));
-	uint64_t back = 0;
-
 	for (unsigned i = 0; i < SHARDS; i++) {
-		if (!(s->shut >> i & 1))
+		uint64_t bit = UINT64_C(1) << i;
+		if (!(s->shut & bit))
 			continue;
-		if (relay_shard_load(s->p->relay, i)) {
-			atomic_fetch_or(&s->p->owned, UINT64_C(1) << i);
-			continue;
-		}
-		back |= UINT64_C(1) << i;
-		db_array_add(list, db_i32((int32_t)i));
+		if (relay_shard_load(s->p->relay, i))
+			atomic_fetch_or(&s->p->owned, bit);
+		else
+			s->claimed &= ~bit;
 	}
 	s->shut = 0;
-	if (!back)
-		return OK;
-	s->claimed &= ~back;
 	metric_set(s->owned, __builtin_popcountll(s->claimed));
-	return db_exec(db, &RELEASE, NULL, err, db_text(s->p->name), db_array(list));
 }
 
 /* Shards above our share are shut, if nothing of theirs is here: what runs stays where it runs. */
-static enum code give_back(struct shards *s, struct db *db, unsigned share, struct err *err)
+static void give_back(struct shards *s, unsigned share)
 {
-	enum code c = s->shut ? release_shut(s, db, err) : OK;
+	release_shut(s);
 	unsigned have = (unsigned)__builtin_popcountll(s->claimed);
 
-	for (unsigned i = 0; !c && i < SHARDS && have > share; i++) {
+	for (unsigned i = 0; i < SHARDS && have > share; i++) {
 		if (!propeller_owns(s->p, i) || relay_shard_load(s->p->relay, i))
 			continue;
 		atomic_fetch_and(&s->p->owned, ~(UINT64_C(1) << i));
 		s->shut |= UINT64_C(1) << i;
 		have--;
 	}
-	return c;
+}
+
+static enum code settle(struct shards *s, struct db *db, struct err *err)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	struct db_array *claimed = db_array_new(a, db_i32(0));
+
+	for (unsigned i = 0; i < SHARDS; i++)
+		if (s->claimed >> i & 1)
+			db_array_add(claimed, db_i32((int32_t)i));
+	return db_exec(db, &SETTLE, NULL, err, db_text(s->p->name), db_i64((int64_t)s->p->epoch), db_array(claimed));
 }
 
 static enum code beat(struct shards *s, struct err *err)
@@ -195,11 +199,11 @@ static enum code beat(struct shards *s, struct err *err)
 		c = fence_dead(s, db, err);
 	if (!c)
 		c = fair_share(db, &share, err);
-	if (!c)
-		c = claim(s, db, share, err);
-	if (!c)
-		c = give_back(s, db, share, err);
-	return c;
+	if (c)
+		return c;
+	give_back(s, share);
+	c = settle(s, db, err);
+	return c ? c : claim(s, db, share, err);
 }
 
 static void *shards_thread(void *arg)
