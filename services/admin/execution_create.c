@@ -302,13 +302,11 @@ static enum code make(struct creation *x, struct db *db, struct err *err)
 	return c ? c : pack_command(x, start, err);
 }
 
-/* Files of an execution that isn't there. Whether it was committed is not known when the connection broke. */
-static void remove_files(const struct creation *x, enum code code)
+/* Files of an execution that isn't there. */
+static void remove_files(const struct creation *x)
 {
 	struct store *store = admin_of(x->rq)->store;
 
-	if (code == OK || code == UNAVAILABLE)
-		return;
 	if (x->inputs_uri)
 		store_remove(store, x->inputs_uri, NULL);
 	if (x->recovery_uri && *x->recovery_uri)
@@ -329,7 +327,7 @@ static void prepare(struct creating *all, struct api_one *one)
 		all->n++;
 		return;
 	}
-	remove_files(x, one->code);
+	remove_files(x);
 	launchable_put(x->launch);
 }
 
@@ -353,7 +351,9 @@ static void create_executions(struct api_one *const *ones, size_t n)
 	for (struct creation *x = all.at; x < all.at + all.n; x++) {
 		AdminExecutionCreateResponse *ret = x->one->ret;
 		ret->id = x->id;
-		remove_files(x, x->one->code);
+		/* Whether it was committed is not known when the connection broke. */
+		if (x->one->code && x->one->code != UNAVAILABLE)
+			remove_files(x);
 		launchable_put(x->launch);
 	}
 }

@@ -45,7 +45,8 @@ static enum code code_of_errno(int e)
 	case ENOSPC:
 	case EDQUOT:
 	case EMFILE:
-	case ENFILE: return RESOURCE_EXHAUSTED;
+	case ENFILE:
+	case ENOMEM: return UNAVAILABLE; /* RESOURCE_EXHAUSTED is the object's fault */
 	default: return INTERNAL;
 	}
 }

@@ -33,6 +33,10 @@ const char *store_root(const struct store *s);
 /* Is the URI inside this store (after normalisation)? */
 bool store_owns(const struct store *s, struct str uri);
 
+/* Errors of all that follows: UNAVAILABLE when the machine is short of something (disk, descriptors, memory): later it
+ * may work. INTERNAL for other faults, which may pass or stay (EIO). RESOURCE_EXHAUSTED only for what is larger than it
+ * may be. */
+
 /* `data` is malloc'd or NULL and becomes the callee's. code NOT_FOUND, RESOURCE_EXHAUSTED (larger than max), … */
 typedef void (*store_read_fn)(void *arg, enum code code, char *data, size_t len, const struct err *err);
 typedef void (*store_done_fn)(void *arg, enum code code, const struct err *err);

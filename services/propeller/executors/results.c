@@ -201,8 +201,15 @@ static void look_for_futures(struct results_request *rq)
 	auto_mem char *futures = x_printf("%s/futures.pb", rq->output_prefix);
 	auto_mem char *outputs = x_printf("%s/outputs.pb", rq->output_prefix);
 	uint64_t bytes;
+	struct err err;
+	enum code c = rq->futures ? store_stat(rq->store, futures, &bytes, &err) : NOT_FOUND;
 
-	if (!rq->futures || store_stat(rq->store, futures, &bytes, NULL) == NOT_FOUND) {
+	/* Whoever compiles would take a file that is not there for the task's fault. */
+	if (c == UNAVAILABLE || c == INTERNAL) {
+		tell(rq, "DynamicWorkflowUnreadable", err.text, true, true);
+		return;
+	}
+	if (c == NOT_FOUND) {
 		store_read(rq->store, outputs, rq->max_bytes, on_outputs, rq);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +72,26 @@ static void test_put_get(void **state)
 	assert_int_equal(store_remove(store, uri("a/b/c.pb"), &err), OK);
 	assert_int_equal(store_remove(store, uri("top"), &err), OK);
 	assert_int_equal(store_remove(store, uri("top"), &err), NOT_FOUND);
+}
+
+/* Whoever reads RESOURCE_EXHAUSTED takes the object for too large, for good. */
+static void test_short_of_descriptors(void **state)
+{
+	struct rlimit limit, none;
+	int free = dup(0);
+	struct err err;
+	auto_buf struct buf b = {0};
+
+	(void)state;
+	close(free);
+	assert_int_equal(store_put(store, uri("few"), STR("x"), &err), OK);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){(rlim_t)free, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	enum code get = store_get(store, uri("few"), 1, &b, &err), put = store_put(store, uri("few"), STR("y"), &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(get, UNAVAILABLE);
+	assert_int_equal(put, UNAVAILABLE);
 }
 
 static void test_remove_all(void **state)
@@ -273,6 +294,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_put_get, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_short_of_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_traversal, setup, teardown),
