@@ -18,8 +18,10 @@ enum {
 	INTAKE_BATCH = 256,
 	LOAD_ROWS = 2000,
 	RETRY_US = 500000,
+	MAX_TRIES = 120,
 	MAX_INPUT_BYTES = 2 << 20,
-	MAX_CLOSURE_BYTES = 256 << 20
+	MAX_CLOSURE_BYTES = 256 << 20,
+	READ_PATIENCE_US = 600 * 1000000,
 };
 
 struct message {
@@ -102,17 +104,36 @@ static void received(struct intake *in, const AlulaEnvelope *envelope)
 	bus_send(in->p->bus, envelope->confirm_subject, buf_str(&b), NULL);
 }
 
-static void take_start(struct intake *in, struct item *item, AlulaCommand *command)
+/* A store that is short of something, or broken for a while, says nothing of the execution. Not for ever, as there may
+ * be no end to it. */
+static bool may_be_read_later(enum code code, const AlulaStartExecution *start)
 {
+	return code == UNAVAILABLE ||
+	       (code == INTERNAL && time_now_us() - start->created_at_us < READ_PATIENCE_US);
+}
+
+/* False: not now. */
+static bool take_start(struct intake *in, struct item *item, AlulaCommand *command)
+{
+	static struct log_limit limit;
 	AlulaAccepted *accepted = pb_new(item->arena, ALULA_ACCEPTED_DESC);
 	struct err err;
+	size_t held;
 
 	accepted->command = command;
 	accepted->caching = cacher_is_on(in->p->config);
-	if (complete_start(in, command->execution, command->start, item->arena, &err) != OK)
+	enum code c = complete_start(in, command->execution, command->start, item->arena, &err);
+	if (may_be_read_later(c, command->start)) {
+		if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+			log_warn("an execution cannot be read now; it is taken when its command is repeated",
+				 LOG_INT("execution", command->execution), LOG_ERR(&err), LOG_INT("held_back", held));
+		return false;
+	}
+	if (c)
 		accepted->unreadable = unreadable(item->arena, &err);
 	item->in->input_case = ALULA_INPUT_INPUT_ACCEPTED;
 	item->in->accepted = accepted;
+	return true;
 }
 
 /* A child can only be known by a parent that ran: one that is not here is over. */
@@ -121,10 +142,10 @@ static bool is_late(const AlulaCommand *command, enum known_state known)
 	return command->command_case == ALULA_COMMAND_COMMAND_CHILD_FINISHED && known == KNOWN_NOT;
 }
 
-static void set_input(struct intake *in, struct item *item, AlulaCommand *command)
+static bool set_input(struct intake *in, struct item *item, AlulaCommand *command)
 {
 	switch (command->command_case) {
-	case ALULA_COMMAND_COMMAND_START: take_start(in, item, command); break;
+	case ALULA_COMMAND_COMMAND_START: return take_start(in, item, command);
 	case ALULA_COMMAND_COMMAND_ABORT:
 		item->in->input_case = ALULA_INPUT_INPUT_ABORT;
 		item->in->abort = command->abort;
@@ -139,6 +160,7 @@ static void set_input(struct intake *in, struct item *item, AlulaCommand *comman
 		break;
 	default: break;
 	}
+	return true;
 }
 
 static void take_command(struct intake *in, struct item *item, const AlulaEnvelope *envelope, AlulaCommand *command)
@@ -159,7 +181,11 @@ static void take_command(struct intake *in, struct item *item, const AlulaEnvelo
 	item->in->execution = command->execution;
 	item->in->time_us = time_now_us();
 	item->in->seed = random_u64();
-	set_input(in, item, command);
+	if (!set_input(in, item, command)) {
+		known_unclaim(in->p->known, command->execution);
+		item_free(item);
+		return;
+	}
 	/* An abort or a signal that overtook its create is kept by the engine but not confirmed: should we stop before
 	 * the create comes, its sender repeats it. */
 	if (start || known != KNOWN_NOT) {
@@ -201,6 +227,7 @@ struct loading {
 	int64_t execution, seq;
 	unsigned shard;
 	bool last, lost; /* lost: its closure is gone, so it cannot be replayed */
+	int tries;       /* to read the files of the present row */
 	size_t executions, rows;
 };
 
@@ -237,12 +264,14 @@ static enum code complete_input(struct intake *in, AlulaInput *input, struct are
 	return OK;
 }
 
-/* When the store has lost it for good, the execution stays where it is and somebody must look; the others go on. */
+/* When the store has lost it for good, or it has become too large, or cannot be read for a minute, the execution stays
+ * where it is and somebody must look; the others go on. */
 static enum code complete_entry(struct intake *in, struct loading *l, struct item *item, struct err *err)
 {
 	enum code c = complete_input(in, item->entry->input, item->arena, err);
+	bool broken = c == INTERNAL && ++l->tries >= MAX_TRIES;
 
-	if (c != NOT_FOUND && c != INVALID_ARGUMENT)
+	if (c != NOT_FOUND && c != INVALID_ARGUMENT && c != RESOURCE_EXHAUSTED && !broken)
 		return c;
 	log_error("an execution cannot go on: restore the file, then restart propeller",
 		  LOG_INT("execution", item->execution), LOG_ERR(err));
@@ -257,6 +286,7 @@ static enum code load_row(struct intake *in, struct loading *l, const struct jou
 	if (row->execution != l->execution) {
 		loaded(in, l);
 		l->execution = row->execution;
+		l->seq = 0; /* should this row fail, the page begins with it again */
 		l->shard = row->shard;
 		l->lost = false;
 	}
@@ -272,6 +302,7 @@ static enum code load_row(struct intake *in, struct loading *l, const struct jou
 		item_free(item);
 		return c;
 	}
+	l->tries = 0;
 	l->seq = row->seq;
 	l->last = item->entry->record->last;
 	l->rows++;
@@ -327,6 +358,9 @@ static void load_shards(struct intake *in, uint64_t shards)
 		log_warn("cannot load executions from the journal; trying again", LOG_ERR(&err));
 		nanosleep(&(struct timespec){.tv_nsec = RETRY_US * 1000}, NULL);
 	}
+	/* Nobody may act on an execution of which a part is read. */
+	if (more)
+		return;
 	loaded(in, &l);
 	atomic_fetch_or(&in->p->owned, shards);
 	send_ready(in, shards);

@@ -61,6 +61,14 @@ enum known_state known_claim(struct known *k, int64_t execution)
 	return s;
 }
 
+void known_unclaim(struct known *k, int64_t execution)
+{
+	pthread_mutex_lock(&k->lock);
+	u64map_remove(k->states, (uint64_t)execution);
+	free(u64map_remove(k->files, (uint64_t)execution));
+	pthread_mutex_unlock(&k->lock);
+}
+
 enum known_state known_get(struct known *k, int64_t execution)
 {
 	pthread_mutex_lock(&k->lock);

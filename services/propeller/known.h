@@ -13,6 +13,8 @@ struct known *known_new(void);
 void known_free(struct known *k);
 /* What was known before; an execution not known is PENDING afterwards. */
 enum known_state known_claim(struct known *k, int64_t execution);
+/* It was not taken after all. */
+void known_unclaim(struct known *k, int64_t execution);
 enum known_state known_get(struct known *k, int64_t execution);
 void known_committed(struct known *k, int64_t execution);
 /* It needs this file as long as its journal is there. */
