@@ -154,12 +154,16 @@ static void on_shim_end(int fd, bool readable, bool writable, void *arg)
 	read_results(r);
 }
 
-static bool watch(struct run *r, pid_t shim)
+/* One whose end nobody would see is stopped: the next attempt must not run beside it. */
+static bool watch(struct run *r, pid_t shim, struct err *err)
 {
 	r->shim = shim;
 	r->pidfd = pidfd_open(shim, 0);
-	if (r->pidfd < 0)
+	if (r->pidfd < 0) {
+		err_set(err, UNAVAILABLE, "cannot watch process %d: %s", (int)shim, strerror(errno));
+		kill(shim, SIGTERM);
 		return false;
+	}
 	r->state = RUNNING;
 	metric_add(r->x->running, 1);
 	r->io = loop_io_new(r->x->host.loop, "shim", r->pidfd, true, false, on_shim_end, r);
@@ -251,7 +255,7 @@ static void start_shim(struct run *r)
 		return;
 	}
 	pid_t pid = c ? 0 : spawn_with_secrets(r, &secrets, a, token, &err);
-	if (!pid || !watch(r, pid)) {
+	if (!pid || !watch(r, pid, &err)) {
 		fail_start(r, "CannotStartProcess", &err, true);
 		return;
 	}
@@ -344,7 +348,7 @@ bool run_find_again(struct run *r)
 		return false;
 	u64map_put(r->x->used, (uint64_t)r->id.execution, r->x);
 	r->holds_slot = !r->eager && !r->holds_slot ? (r->x->busy++, true) : r->holds_slot;
-	if (found == FOUND_RUNNING && watch(r, shim)) {
+	if (found == FOUND_RUNNING && watch(r, shim, NULL)) {
 		feed_started(r);
 		return true;
 	}

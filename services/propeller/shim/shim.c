@@ -272,6 +272,12 @@ static void remove_secrets(void)
 	nftw("secrets", remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
+/* Of execve: the machine is short of something, which says nothing of the program. */
+static bool may_pass(int e)
+{
+	return e == EAGAIN || e == ENOMEM || e == ENFILE || e == EMFILE || e == EIO || e == ETXTBSY;
+}
+
 /* Start the task. Returns its pid, or 0 after writing the status of one that could not be run. */
 static pid_t start_task(const struct spec *s)
 {
@@ -300,6 +306,10 @@ static pid_t start_task(const struct spec *s)
 		return pid;
 	waitpid(pid, NULL, 0);
 	remove_secrets();
+	if (may_pass(e)) {
+		errno = e;
+		die(s->argv[0]);
+	}
 	write_file("status", true, "exec %s: %s; PATH=%s\n", s->argv[0], strerror(e), env_value(s->env, "PATH"));
 	return 0;
 }
