@@ -26,6 +26,7 @@ static const struct db_stmt ADD = {
 };
 static const struct db_stmt FORGET = {"outbox_forget", "DELETE FROM outbox WHERE key = ANY($1)"};
 static const struct db_stmt CONFIRMED = {"outbox_confirmed", "DELETE FROM outbox WHERE id = ANY($1)"};
+static const struct db_stmt STILL = {"outbox_still", "SELECT id FROM outbox WHERE id = ANY($1)"};
 static const struct db_stmt SWEEP = {
 	"outbox_sweep",
 	"SELECT id, subject, payload FROM outbox WHERE id <> ALL($1) "
@@ -61,6 +62,7 @@ struct outbox {
 	pthread_t thread;
 	struct u64map *flights;
 	struct flight oldest; /* head of the ring */
+	int64_t lost_us;      /* what was sent before may be lost, monotonic */
 	size_t bytes;         /* of payloads on their way */
 	VEC(int64_t) confirmed;
 	int64_t confirmed_us; /* when the oldest of them came, monotonic */
@@ -192,36 +194,31 @@ static bool drop_flight(struct outbox *o, int64_t id)
 	return true;
 }
 
-static void resend_before(struct outbox *o, int64_t before_us)
-{
-	for (struct flight *f = o->oldest.next; f != &o->oldest && f->sent_us < before_us; f = o->oldest.next) {
-		unlink_flight(f);
-		link_last(o, f);
-		transmit(o, f);
-		metric_add(o->resent, 1);
-	}
-}
-
+/* What is due stands first. */
 static void resend_subject(struct outbox *o, const char *subject)
 {
-	int64_t now_us = time_mono_us();
-
-	for (struct flight *f = o->oldest.next, *next; f != &o->oldest && f->sent_us < now_us; f = next) {
+	for (struct flight *f = o->oldest.next, *next; f != &o->oldest; f = next) {
 		next = f->next;
 		if (strcmp(f->row.subject, subject) != 0)
 			continue;
 		unlink_flight(f);
-		link_last(o, f);
-		transmit(o, f);
-		metric_add(o->resent, 1);
+		f->sent_us = 0;
+		f->prev = &o->oldest;
+		f->next = o->oldest.next;
+		f->prev->next = f->next->prev = f;
 	}
 	vec_push(&o->subjects, x_strdup(subject));
+}
+
+static bool is_due(const struct outbox *o, const struct flight *f)
+{
+	return f != &o->oldest && f->sent_us < MAX(time_mono_us() - o->resend_us, o->lost_us);
 }
 
 /* ---- the table ---- */
 
 /* A failed one is tried again at the next turn. A row that was deleted with its key (outbox_forget) stays on its way
- * until it was sent in vain once more and the receiver has confirmed it; that is harmless and rare. */
+ * until it would be sent again. */
 static void delete_confirmed(struct outbox *o, struct db *db)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
@@ -306,6 +303,37 @@ static void sweep_subjects(struct outbox *o, struct db *db)
 		o->left_out = true;
 }
 
+/* Only what is still in the table: a receiver that has restarted knows nothing of what is over, and would do it once
+ * more, or never confirm it. */
+static void resend(struct outbox *o, struct db *db)
+{
+	auto_free(arena_free) struct arena *a = arena_new(0);
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	auto_free(u64map_free) struct u64map *still = u64map_new();
+	struct db_array *due = db_array_new(a, db_i64(0));
+	struct flight *next = o->oldest.next;
+	size_t left = 0;
+
+	for (struct flight *f = next; is_due(o, f); f = f->next, left++)
+		db_array_add(due, db_i64(f->row.id));
+	if (db_query(db, &STILL, &rows, NULL, db_array(due)) != OK)
+		return;
+	for (size_t i = 0; i < db_rows_count(rows); i++)
+		u64map_put(still, (uint64_t)db_get_i64(rows, i, 0), o);
+	for (; left; left--) {
+		struct flight *f = next;
+		next = f->next;
+		if (!u64map_get(still, (uint64_t)f->row.id)) {
+			drop_flight(o, f->row.id);
+			continue;
+		}
+		unlink_flight(f);
+		link_last(o, f);
+		transmit(o, f);
+		metric_add(o->resent, 1);
+	}
+}
+
 static bool half_empty(const struct outbox *o)
 {
 	return u64map_count(o->flights) <= o->window / 2 && o->bytes <= WINDOW_BYTES / 2;
@@ -317,7 +345,7 @@ static void use_database(struct outbox *o)
 	auto_free(db_give) struct db *db = NULL;
 	bool due = time_mono_us() >= o->next_sweep_us || ((o->left_out || o->more) && half_empty(o));
 
-	if (!confirmed_due(o) && !due && !o->subjects.n)
+	if (!confirmed_due(o) && !due && !o->subjects.n && !is_due(o, o->oldest.next))
 		return;
 	if (due)
 		o->more = false; /* should the database not answer, try again later, not at once */
@@ -325,6 +353,8 @@ static void use_database(struct outbox *o)
 		return;
 	if (confirmed_due(o))
 		delete_confirmed(o, db);
+	if (is_due(o, o->oldest.next))
+		resend(o, db);
 	if (o->subjects.n)
 		sweep_subjects(o, db);
 	if (due)
@@ -375,7 +405,7 @@ static void take_event(struct outbox *o, struct event *e)
 	case SEND: take_row(o, &e->row); break;
 	case RECEIVED: take_received(o, buf_str(&e->payload)); break;
 	case RESEND: resend_subject(o, e->subject); break;
-	case CONNECTED: resend_before(o, time_mono_us()); break;
+	case CONNECTED: o->lost_us = time_mono_us(); break;
 	}
 	event_free(e);
 }
@@ -401,7 +431,6 @@ static void *outbox_thread(void *arg)
 			break;
 		for (size_t i = 0; i < n; i++)
 			take_event(o, events[i]);
-		resend_before(o, time_mono_us() - o->resend_us);
 		use_database(o);
 		metric_set(o->in_flight, (int64_t)u64map_count(o->flights));
 	}

@@ -442,6 +442,10 @@ static void test_forget(void **state)
 	outbox_resend(o, "test.1");
 	wait_empty();
 	outbox_free(o);
+	/* A receiver that has restarted would not know that it had them. */
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		assert_int_equal(receiver.seen[keys[i]], 1);
+	assert_int_equal(receiver.repeats, 7);
 }
 
 static void test_too_large(void **state)
