@@ -82,14 +82,17 @@ static void ignore_notice(void *arg, const char *message)
 /* A plan that is made once must not be one for a table that was empty then. */
 #define KEYED "; SET plan_cache_mode TO force_generic_plan; SET enable_hashjoin TO off; SET enable_mergejoin TO off"
 
-/* Who stands still in the middle of a transaction holds nobody up for long. */
-#define IDLE "; SET idle_in_transaction_session_timeout TO '1min'"
+/* Locks and leases of who is gone without a word, or stands still in the middle of a transaction, hold nobody up for
+ * long. */
+#define GONE                                                                                                           \
+	"; SET tcp_keepalives_idle TO 15; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3"             \
+	"; SET idle_in_transaction_session_timeout TO '1min'"
 
 /* Quoted as an identifier: schema names are ours, but may come from a test. */
 static enum code set_up(struct db *db, const struct db_pool *p, struct err *err)
 {
 	char *quoted = p->schema ? PQescapeIdentifier(db->conn, p->schema, strlen(p->schema)) : NULL;
-	auto_mem char *sql = x_printf(PLANNER IDLE "%s%s%s", p->keyed ? KEYED : "",
+	auto_mem char *sql = x_printf(PLANNER GONE "%s%s%s", p->keyed ? KEYED : "",
 				      quoted ? "; SET search_path TO " : "", quoted ? quoted : "");
 
 	PQfreemem(quoted);

@@ -81,6 +81,46 @@ static void test_errors(void **state)
 	assert_int_equal(db_rows_count(r), 0);
 }
 
+static int64_t backend(struct db *db)
+{
+	static const struct db_stmt PID = {"pid", "SELECT pg_backend_pid()"};
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+
+	assert_int_equal(db_query(db, &PID, &r, NULL), OK);
+	return db_get_i64(r, 0, 0);
+}
+
+/* A primary that has become a standby refuses writes on connections that stand: they must not stay. */
+static void test_read_only(void **state)
+{
+	static const struct db_stmt READ_ONLY = {"read_only", "SET default_transaction_read_only TO on"};
+	struct db *db = take_db();
+	struct err err;
+
+	(void)state;
+	int64_t pid = backend(db);
+	assert_int_equal(db_exec(db, &READ_ONLY, NULL, &err), OK);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(102)), UNAVAILABLE);
+	db_give(db);
+	db = take_db();
+	assert_true(backend(db) != pid);
+	assert_int_equal(db_exec(db, &INSERT, NULL, &err, ROW(102)), OK);
+	db_give(db);
+}
+
+/* The server finds out that we are gone. */
+static void test_keepalive(void **state)
+{
+	static const struct db_stmt IDLE = {"idle", "SELECT setting::bigint FROM pg_settings WHERE name = "
+						    "'tcp_keepalives_idle'"};
+	auto_free(db_give) struct db *db = take_db();
+	auto_free(db_rows_free) struct db_rows *r = NULL;
+
+	(void)state;
+	assert_int_equal(db_query(db, &IDLE, &r, NULL), OK);
+	assert_in_range(db_get_i64(r, 0, 0), 1, 60);
+}
+
 static void test_give_back_open(void **state)
 {
 	(void)state;
@@ -436,6 +476,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_keepalive),
 		cmocka_unit_test(test_give_back_open),
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_copy),
