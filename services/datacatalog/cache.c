@@ -118,7 +118,8 @@ static enum code cache_put(struct request *rq, const CacheservicePutCacheRequest
 		c = db_take(catalog_of(rq)->db, &db, err);
 	if (!c)
 		c = put_output(rq, db, in, &place, err);
-	if (c && place.owned)
+	/* When the connection broke it may be there: a row without its object is worse than the contrary. */
+	if (c && c != UNAVAILABLE && place.owned)
 		remove_object(rq, place.uri);
 	return c;
 }
