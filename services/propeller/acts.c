@@ -12,6 +12,8 @@
 #include "timers.h"
 #include "values.h"
 
+enum { FIRST_PAUSE_US = 250000, MAX_PAUSE_US = 10000000 };
+
 struct acts {
 	struct propeller *p;
 	struct executor_host host;
@@ -54,8 +56,18 @@ struct storing {
 	uint32_t node;
 	bool awaited, offload;
 	char *uri;
-	size_t size_bytes;
+	struct buf data; /* once they are put together */
+	int64_t pause_us;
+	struct loop_timer *timer; /* of another try */
 };
+
+static void storing_free(struct storing *s)
+{
+	loop_timer_free(s->timer);
+	buf_clear(&s->data);
+	free(s->uri);
+	free(s);
+}
 
 static void stored(struct storing *s, AlulaOutputsStored *result)
 {
@@ -67,8 +79,7 @@ static void stored(struct storing *s, AlulaOutputsStored *result)
 	in.outputs_stored = result;
 	if (s->awaited)
 		feed(s->p, &in);
-	free(s->uri);
-	free(s);
+	storing_free(s);
 }
 
 static void storing_failed(struct storing *s, const struct err *err)
@@ -84,39 +95,65 @@ static void storing_failed(struct storing *s, const struct err *err)
 	stored(s, &result);
 }
 
+static void write_values(void *arg);
+
+static void wait_on_loop(void *arg)
+{
+	struct storing *s = arg;
+
+	s->pause_us = s->pause_us ? MIN(s->pause_us * 2, (int64_t)MAX_PAUSE_US) : FIRST_PAUSE_US;
+	if (!s->timer)
+		s->timer = loop_timer_new(s->p->loop, "values", write_values, s);
+	loop_timer_set(s->timer, s->pause_us);
+}
+
 static void on_written(void *arg, enum code code, const struct err *err)
 {
+	static struct log_limit limit;
 	struct storing *s = arg;
 	AlulaOutputsStored result = ALULA_OUTPUTS_STORED_INIT;
 	AlulaAttemptOutputs outputs = ALULA_ATTEMPT_OUTPUTS_INIT;
+	size_t held;
 
+	/* A full disk is nobody's workflow. */
+	if (code == UNAVAILABLE) {
+		if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+			log_warn("values cannot be stored; trying again", LOG_INT("execution", s->execution),
+				 LOG_ERR(err), LOG_INT("held_back", held));
+		loop_post(s->p->loop, wait_on_loop, s);
+		return;
+	}
 	if (code) {
 		storing_failed(s, err);
 		return;
 	}
 	outputs.uri = s->uri;
-	outputs.size_bytes = (int64_t)s->size_bytes;
+	outputs.size_bytes = (int64_t)s->data.len;
 	result.result_case = ALULA_OUTPUTS_STORED_RESULT_OUTPUTS;
 	result.outputs = &outputs;
 	stored(s, &result);
 }
 
+static void write_values(void *arg)
+{
+	struct storing *s = arg;
+
+	store_write(s->p->store, s->uri, buf_str(&s->data), on_written, s);
+}
+
 static void on_collected(void *arg, enum code code, struct str literals, const struct err *err)
 {
 	struct storing *s = arg;
-	auto_buf struct buf changed = {0};
 	struct err why = *err;
 
-	if (!code && s->offload) {
-		code = offload_outputs(s->p, literals, s->uri, &changed, &why);
-		literals = buf_str(&changed);
-	}
-	if (code) {
+	if (!code && s->offload)
+		code = offload_outputs(s->p, literals, s->uri, &s->data, &why);
+	else if (!code)
+		buf_add_str(&s->data, literals);
+	if (code)
 		storing_failed(s, &why);
-		return;
-	}
-	s->size_bytes = literals.len;
-	store_write(s->p->store, s->uri, literals, on_written, s);
+	else
+		write_values(s);
 }
 
 static void store_values(struct acts *a, const struct action *action)

@@ -14,6 +14,7 @@ enum {
 	CALL_TIMEOUT_US = 20000000,
 	FIRST_PAUSE_US = 100000,
 	MAX_PAUSE_US = 10000000,
+	MAX_READS = 30, /* of a file that is there, but cannot be read: about four minutes */
 };
 
 /* A child to be created or, with a reason, aborted. */
@@ -23,6 +24,9 @@ struct job {
 	struct attempt_id id;
 	const char *key; /* of the child; a create is found by it as long as it is not done */
 	AdminExecutionCreateRequest *create;
+	const struct value_ref *inputs; /* while they are still to be read */
+	size_t n_inputs;
+	int reads; /* that failed */
 	AdminExecutionRecoverRequest *recover; /* first, if there is an earlier execution to recover */
 	AdminExecutionTerminateRequest *terminate;
 	bool abandoned;   /* under the lock: the child is not wanted any more */
@@ -149,11 +153,54 @@ static void try_later(struct job *j)
 	loop_post(j->launcher->host->loop, wait_on_loop, j);
 }
 
+static void put_off(struct job *j, const char *what, const struct err *err)
+{
+	static struct log_limit limit;
+	size_t held;
+
+	if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
+		log_warn(what, LOG_STR("child", j->key), LOG_ERR(err), LOG_INT("held_back", held));
+	try_later(j);
+}
+
 /* For the threads; from any thread. */
 static void start(struct job *j)
 {
 	if (!queue_try_push(j->launcher->queue, j))
 		try_later(j);
+}
+
+/* ---- inputs ---- */
+
+/* The store's own faults say nothing of the child. Some last: an error is better than a node that hangs. */
+static bool may_be_read_later(struct job *j, enum code code)
+{
+	return j->inputs && (code == UNAVAILABLE || (code == INTERNAL && ++j->reads < MAX_READS));
+}
+
+static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
+{
+	struct job *j = arg;
+	struct err bad;
+
+	if (may_be_read_later(j, code)) {
+		put_off(j, "a child execution's inputs cannot be read; trying again", err);
+		return;
+	}
+	j->inputs = NULL;
+	if (!code) {
+		code = pb_unpack(CORE_LITERAL_MAP_DESC, literals, j->arena, (void **)&j->create->inputs, &bad);
+		err = &bad;
+	}
+	if (code)
+		done(j, code, err);
+	else
+		start(j);
+}
+
+static void collect(struct job *j, const struct value_ref *inputs, size_t n)
+{
+	values_collect(j->launcher->host->store, inputs, n, j->launcher->max_input_bytes, on_inputs, j);
 }
 
 /* ---- the threads ---- */
@@ -186,12 +233,14 @@ static enum code call(struct job *j, struct err *err)
 
 static void run(struct job *j)
 {
-	static struct log_limit limit;
 	struct err err;
-	size_t held;
 
 	if (abandoned(j)) {
 		close_create(j);
+		return;
+	}
+	if (j->inputs) {
+		collect(j, j->inputs, j->n_inputs);
 		return;
 	}
 	enum code c = call(j, &err);
@@ -199,10 +248,7 @@ static void run(struct job *j)
 		done(j, c, &err);
 		return;
 	}
-	if (log_allow(&limit, 10 * USEC_PER_SEC, &held))
-		log_warn("admin cannot take a child execution; trying again", LOG_STR("child", j->key), LOG_ERR(&err),
-			 LOG_INT("held_back", held));
-	try_later(j);
+	put_off(j, "admin cannot take a child execution; trying again", &err);
 }
 
 static void *launcher_thread(void *arg)
@@ -294,21 +340,6 @@ static AdminExecutionRecoverRequest *recover_of(const struct child *child, struc
 	return r;
 }
 
-static void on_inputs(void *arg, enum code code, struct str literals, const struct err *err)
-{
-	struct job *j = arg;
-	struct err bad;
-
-	if (!code) {
-		code = pb_unpack(CORE_LITERAL_MAP_DESC, literals, j->arena, (void **)&j->create->inputs, &bad);
-		err = &bad;
-	}
-	if (code)
-		done(j, code, err);
-	else
-		start(j);
-}
-
 void launcher_launch(struct launcher *l, struct attempt_id id, const struct child *child)
 {
 	struct job *j = job_new(l, child);
@@ -325,10 +356,15 @@ void launcher_launch(struct launcher *l, struct attempt_id id, const struct chil
 	if (!known)
 		map_put(l->creates, str_of(j->key), j);
 	pthread_mutex_unlock(&l->lock);
-	if (known)
+	if (known) {
 		job_free(j);
-	else
-		values_collect(l->host->store, child->inputs, child->n_inputs, l->max_input_bytes, on_inputs, j);
+		return;
+	}
+	if (!values_at_hand(child->inputs, child->n_inputs)) {
+		j->inputs = values_copy(child->inputs, child->n_inputs, j->arena);
+		j->n_inputs = child->n_inputs;
+	}
+	collect(j, child->inputs, child->n_inputs);
 }
 
 void launcher_abort(struct launcher *l, const struct child *child)

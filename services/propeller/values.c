@@ -87,11 +87,11 @@ static bool leads_elsewhere(const struct value_ref *v)
 	       v->literal->value_case == CORE_LITERAL_VALUE_OFFLOADED_METADATA;
 }
 
-static bool all_at_hand(const struct value_ref *values, size_t n)
+bool values_at_hand(const struct value_ref *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (values[i].kind == VALUE_STORED || leads_elsewhere(&values[i]) ||
-		    (values[i].items && !all_at_hand(values[i].items, values[i].n_items)))
+		    (values[i].items && !values_at_hand(values[i].items, values[i].n_items)))
 			return false;
 	return true;
 }
@@ -372,7 +372,7 @@ void values_collect(struct store *store, const struct value_ref *values, size_t 
 
 	c->arena = a;
 	/* Where nothing is to be read, all is over before this returns. */
-	c->values = all_at_hand(values, n) ? values : values_copy(values, n, a);
+	c->values = values_at_hand(values, n) ? values : values_copy(values, n, a);
 	c->n = n;
 	c->max_bytes = max_bytes;
 	c->known = map_new();

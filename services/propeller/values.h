@@ -17,6 +17,9 @@ typedef void (*values_fn)(void *arg, enum code code, struct str literals, const 
 void values_collect(struct store *store, const struct value_ref *values, size_t n, size_t max_bytes, values_fn fn,
 		    void *arg);
 
+/* Is nothing to be read? */
+bool values_at_hand(const struct value_ref *values, size_t n);
+
 /* A copy whose everything is in `a`. */
 const struct value_ref *values_copy(const struct value_ref *values, size_t n, struct arena *a);
 

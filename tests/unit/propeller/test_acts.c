@@ -6,6 +6,7 @@
 #include "engine_inputs.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "plugins.h"
@@ -19,6 +20,7 @@ static struct {
 	struct buf events;
 	size_t commits;
 	bool over;
+	struct loop_timer *enough;
 	struct arena *a;
 	struct wf w;
 } t;
@@ -74,6 +76,26 @@ static AlulaInput *outputs(struct attempt_id id, int64_t value)
 	return finished_with(t.a, id.execution, 0, id.node, id.attempt, out, "");
 }
 
+/* No more than there are, for a while. */
+static void allow_descriptors(void *most)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)(uintptr_t)most;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void run_short_of_descriptors(void)
+{
+	int free = dup(0);
+
+	close(free);
+	allow_descriptors((void *)(uintptr_t)free);
+	t.enough = loop_timer_new(t.p.loop, "enough", allow_descriptors, (void *)1000);
+	loop_timer_set(t.enough, 400000);
+}
+
 static void fake_start(struct executor *x, struct attempt_id id, const struct attempt *a)
 {
 	const char *type = a->task->type;
@@ -93,6 +115,10 @@ static void fake_start(struct executor *x, struct attempt_id id, const struct at
 		tell(outputs(id, 1));
 		tell(failed(t.a, id.execution, 0, id.node, id.attempt, false, false));
 		tell(outputs(id, 2));
+	} else if (strcmp(type, "runs-short") == 0) {
+		if (!t.enough)
+			run_short_of_descriptors();
+		tell(outputs(id, 7));
 	} else if (strcmp(type, "makes") == 0) {
 		fake->commits = t.commits;
 		tell(resource_made(t.a, id.execution, 0, id.node, id.attempt));
@@ -161,13 +187,12 @@ static const struct executor_kind *const KINDS[] = {&FAKE, NULL};
 
 /* ---- one test ---- */
 
-static int setup(void **state)
+static int setup_with(int64_t inline_bytes)
 {
 	static const char *const NO_TYPES[] = {NULL};
 	struct store_options store = {.type = "file", .root = t.dir};
 	struct err err;
 
-	(void)state;
 	memset(&t, 0, sizeof t);
 	strcpy(t.dir, "/tmp/alula-acts-XXXXXX");
 	assert_non_null(mkdtemp(t.dir));
@@ -177,7 +202,8 @@ static int setup(void **state)
 	t.config.max_system_retries = 3;
 	t.config.default_max_attempts = 1;
 	t.config.engine_queue = 100;
-	t.config.inline_bytes = t.config.max_output_bytes = 65536;
+	t.config.inline_bytes = inline_bytes;
+	t.config.max_output_bytes = 65536;
 	t.config.admin_endpoint = "127.0.0.1:1";
 	t.config.catalog_type = "noop";
 	t.config.connectors.endpoint = "";
@@ -193,6 +219,18 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(65536);
+}
+
+static int setup_storing(void **state)
+{
+	(void)state;
+	return setup_with(1);
+}
+
 static int teardown(void **state)
 {
 	auto_mem char *remove = x_printf("rm -rf %s", t.dir);
@@ -203,6 +241,7 @@ static int teardown(void **state)
 	acts_free(t.p.acts);
 	core_free(t.p.core);
 	store_free(t.p.store);
+	loop_timer_free(t.enough);
 	loop_free(t.p.loop);
 	metrics_free(t.p.metrics);
 	buf_clear(&t.events);
@@ -318,6 +357,13 @@ static void test_unknown_type(void **state)
 	assert_string_equal(fake->calls, "finalise 0");
 }
 
+static void test_outputs_wait_for_the_store(void **state)
+{
+	(void)state;
+	task_of_type("runs-short");
+	assert_has(run(), "W SUCCEEDED");
+}
+
 /* ---- by configuration ---- */
 
 static void test_default_for_type(void **state)
@@ -407,6 +453,7 @@ int main(void)
 		T(test_answers_twice),
 		T(test_its_resource_is_committed_first),
 		T(test_unknown_type),
+		cmocka_unit_test_setup_teardown(test_outputs_wait_for_the_store, setup_storing, teardown),
 		T(test_default_for_type),
 		T(test_override),
 		T(test_attribute),

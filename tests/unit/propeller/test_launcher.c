@@ -1,0 +1,145 @@
+/* The launcher with an admin that is not there and a store that has no descriptors for a while. */
+#include "launcher.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "pb/pb.h"
+
+static struct {
+	char dir[32];
+	struct arena *a;
+	struct executor_host host;
+	struct rpc_channel *admin;
+	struct launcher *launcher;
+	struct child child;
+	struct value_ref input;
+	_Atomic int told;
+} t;
+
+static void feed(void *arg, const AlulaInput *in)
+{
+	(void)arg;
+	(void)in;
+	atomic_fetch_add(&t.told, 1);
+}
+
+static int setup(void **state)
+{
+	struct store_options store = {.type = "file", .root = t.dir};
+	struct err err;
+
+	(void)state;
+	memset(&t, 0, sizeof t);
+	strcpy(t.dir, "/tmp/alula-launch-XXXXXX");
+	assert_non_null(mkdtemp(t.dir));
+	t.a = arena_new(0);
+	t.host = (struct executor_host){.loop = loop_new("test"), .metrics = metrics_new(), .feed = feed};
+	assert_int_equal(store_new(&store, &t.host.store, &err), OK);
+	t.admin = rpc_channel_new(&(struct rpc_channel_options){.target = "127.0.0.1:1", .name = "admin"});
+	t.launcher = launcher_new(&t.host, t.admin, 65536);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	auto_mem char *remove = x_printf("rm -rf %s", t.dir);
+
+	(void)state;
+	store_stop(t.host.store);
+	launcher_free(t.launcher);
+	rpc_channel_free(t.admin);
+	store_free(t.host.store);
+	loop_free(t.host.loop);
+	metrics_free(t.host.metrics);
+	arena_free(t.a);
+	return system(remove);
+}
+
+/* A child whose input lies in a file. */
+static void make_child(void)
+{
+	const char *uri = arena_printf(t.a, "%s/outputs.pb", t.dir);
+	AlulaCommand *command = pb_new(t.a, ALULA_COMMAND_DESC);
+	struct err err;
+
+	assert_int_equal(store_put(t.host.store, uri, STR(""), &err), OK);
+	command->id = pb_new(t.a, CORE_WORKFLOW_EXECUTION_IDENTIFIER_DESC);
+	command->start = pb_new(t.a, ALULA_START_EXECUTION_DESC);
+	t.input = (struct value_ref){.var = "x", .kind = VALUE_STORED, .uri = uri, .uri_var = ""};
+	t.child = (struct child){
+		.id = CORE_WORKFLOW_EXECUTION_IDENTIFIER_INIT,
+		.launch_plan = pb_new(t.a, CORE_IDENTIFIER_DESC),
+		.parent_node_id = "n0",
+		.command = command,
+		.inputs = &t.input,
+		.n_inputs = 1,
+	};
+	t.child.id.name = "child";
+}
+
+static void allow_descriptors(void *most)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)(uintptr_t)most;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void end_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(t.host.loop);
+}
+
+static void inputs_wait_for_the_store(void **state)
+{
+	struct loop_timer *enough = loop_timer_new(t.host.loop, "enough", allow_descriptors, (void *)1000);
+	struct loop_timer *over = loop_timer_new(t.host.loop, "end", end_loop, NULL);
+	int free = dup(0);
+
+	(void)state;
+	make_child();
+	loop_timer_set(enough, 300000);
+	loop_timer_set(over, 1000000);
+	close(free);
+	allow_descriptors((void *)(uintptr_t)free);
+	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
+	loop_run(t.host.loop);
+	/* Admin is asked, and asked again. */
+	assert_int_equal(atomic_load(&t.told), 0);
+	loop_timer_free(enough);
+	loop_timer_free(over);
+}
+
+static void a_missing_input_is_told(void **state)
+{
+	(void)state;
+	make_child();
+	t.input.uri = arena_printf(t.a, "%s/elsewhere.pb", t.dir);
+	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
+	for (int i = 0; i < 500 && !atomic_load(&t.told); i++)
+		usleep(10000);
+	assert_int_equal(atomic_load(&t.told), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(inputs_wait_for_the_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_missing_input_is_told, setup, teardown),
+	};
+
+	log_set_level(LOG_ERROR + 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
