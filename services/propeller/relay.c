@@ -46,6 +46,7 @@ struct relay {
 	bool connected;     /* the writer works; not before its first recovery */
 	int64_t recover_us; /* next try while it does not */
 	VEC(int64_t) again; /* executions to publish from the journal */
+	int64_t again_us;   /* not before, since the database did not answer */
 	VEC(int64_t) trim;
 	int64_t trim_us, sweep_us; /* when due, monotonic */
 	_Atomic int shard_load[SHARDS];
@@ -131,8 +132,10 @@ static bool publish_page(struct relay *r, struct db *db, struct mark *mark)
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	struct err err;
 
-	if (journal_read(db, mark->shard, mark->execution, mark->sent, READ_ROWS, &rows, &err) != OK)
+	if (journal_read(db, mark->shard, mark->execution, mark->sent, READ_ROWS, &rows, &err) != OK) {
+		r->again_us = time_mono_us() + RECOVER_PAUSE_US;
 		return false;
+	}
 	for (size_t i = 0; i < db_rows_count(rows); i++) {
 		struct journal_row row = journal_loaded(rows, i);
 		struct str record;
@@ -154,8 +157,12 @@ static void publish_again(struct relay *r)
 	auto_free(db_give) struct db *db = NULL;
 	size_t done = 0;
 
-	if (!r->connected || r->again.n == 0 || db_take(r->p->db, &db, NULL) != OK)
+	if (!r->connected || r->again.n == 0 || time_mono_us() < r->again_us)
 		return;
+	if (db_take(r->p->db, &db, NULL) != OK) {
+		r->again_us = time_mono_us() + RECOVER_PAUSE_US;
+		return;
+	}
 	for (; done < r->again.n && done < READ_ROWS; done++) {
 		struct mark *mark = marks_get(r->marks, r->again.at[done]);
 		if (!mark)
@@ -359,7 +366,7 @@ static int64_t idle_us(const struct relay *r)
 	int64_t now = time_mono_us();
 
 	if (r->connected && r->again.n)
-		return 0;
+		return MAX(r->again_us - now, 0);
 	int64_t due = r->connected ? r->sweep_us : r->recover_us;
 	if (r->trim.n)
 		due = MIN(due, r->trim_us);
