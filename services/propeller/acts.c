@@ -203,7 +203,7 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	case ACTION_STORE_OUTPUTS:
 	case ACTION_STORE_INPUTS: store_values(a, action); break;
 	case ACTION_READ_VALUES:
-		values_read(a->p->store, action, (size_t)a->p->config->max_output_bytes, feed, a->p);
+		values_read(a->p->store, a->p->loop, action, (size_t)a->p->config->max_output_bytes, feed, a->p);
 		break;
 	case ACTION_LAUNCH: launcher_launch(a->launcher, id, action->child); break;
 	case ACTION_ABORT_CHILD: launcher_abort(a->launcher, action->child); break;

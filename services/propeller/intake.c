@@ -108,8 +108,7 @@ static void received(struct intake *in, const AlulaEnvelope *envelope)
  * be no end to it. */
 static bool may_be_read_later(enum code code, const AlulaStartExecution *start)
 {
-	return code == UNAVAILABLE ||
-	       (code == INTERNAL && time_now_us() - start->created_at_us < READ_PATIENCE_US);
+	return code == UNAVAILABLE || (code == INTERNAL && time_now_us() - start->created_at_us < READ_PATIENCE_US);
 }
 
 /* False: not now. */

@@ -26,7 +26,7 @@ struct job {
 	AdminExecutionCreateRequest *create;
 	const struct value_ref *inputs; /* while they are still to be read */
 	size_t n_inputs;
-	int reads; /* that failed */
+	int reads;                             /* that failed */
 	AdminExecutionRecoverRequest *recover; /* first, if there is an earlier execution to recover */
 	AdminExecutionTerminateRequest *terminate;
 	bool abandoned;   /* under the lock: the child is not wanted any more */

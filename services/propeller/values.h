@@ -4,6 +4,7 @@
  * is held at a time. */
 #pragma once
 #include "engine/engine.h"
+#include "loop/loop.h"
 #include "store/store.h"
 
 /* Called on one of the store's threads, or at once by the caller's when nothing must be read. `literals` is a packed
@@ -26,6 +27,6 @@ const struct value_ref *values_copy(const struct value_ref *values, size_t n, st
 /* The code of the node's error if values could not be put together; `otherwise`, if it was the store that failed. */
 const char *values_error_code(enum code code, const char *otherwise);
 
-/* Do an ACTION_READ_VALUES: feed the ValuesRead. */
-void values_read(struct store *store, const struct action *action, size_t max_bytes,
+/* Do an ACTION_READ_VALUES: feed the ValuesRead. What the store cannot read now is read later. */
+void values_read(struct store *store, struct loop *loop, const struct action *action, size_t max_bytes,
 		 void (*feed)(void *arg, const AlulaInput *in), void *arg);

@@ -5,7 +5,13 @@
 #include "pb/pb.h"
 #include "values.h"
 
-enum { MAX_READ_BYTES = 2 << 20, MAX_KEYS = 10000 };
+enum {
+	MAX_READ_BYTES = 2 << 20,
+	MAX_KEYS = 10000,
+	FIRST_PAUSE_US = 250000,
+	MAX_PAUSE_US = 10000000,
+	MAX_TRIES = 30, /* of a file that is there, but cannot be read: about four minutes */
+};
 
 struct reading {
 	int64_t execution;
@@ -13,6 +19,13 @@ struct reading {
 	enum read_how how;
 	const char **vars;
 	size_t n_vars;
+	const struct value_ref *values; /* NULL when nothing must be read */
+	size_t max_bytes;
+	struct store *store;
+	struct loop *loop;
+	struct loop_timer *timer; /* while it waits to read again */
+	int64_t pause_us;
+	int tries;
 	struct arena *arena;
 	void (*feed)(void *arg, const AlulaInput *in);
 	void *arg;
@@ -74,9 +87,39 @@ static enum code take_values(struct reading *r, struct str packed, AlulaValuesRe
 	return c;
 }
 
+static void on_read(void *arg, enum code code, struct str literals, const struct err *err);
+
+static void read_again(void *arg)
+{
+	struct reading *r = arg;
+
+	loop_timer_free(take(r->timer));
+	values_collect(r->store, r->values, r->n_vars, r->max_bytes, on_read, r);
+}
+
+static void wait_on_loop(void *arg)
+{
+	struct reading *r = arg;
+
+	r->pause_us = r->pause_us ? MIN(r->pause_us * 2, (int64_t)MAX_PAUSE_US) : FIRST_PAUSE_US;
+	r->timer = loop_timer_new(r->loop, "values", read_again, r);
+	loop_timer_set(r->timer, r->pause_us);
+}
+
+/* The store's own faults say nothing of the workflow. Some last: an error is better than a node that hangs. */
+static bool may_be_read_later(struct reading *r, enum code code)
+{
+	return r->values && (code == UNAVAILABLE || (code == INTERNAL && ++r->tries < MAX_TRIES));
+}
+
 static void on_read(void *arg, enum code code, struct str literals, const struct err *err)
 {
 	struct reading *r = arg;
+
+	if (may_be_read_later(r, code)) {
+		loop_post(r->loop, wait_on_loop, r);
+		return;
+	}
 	auto_free(arena_free) struct arena *a = r->arena;
 	AlulaValuesRead read = ALULA_VALUES_READ_INIT;
 	AlulaInput in = ALULA_INPUT_INIT;
@@ -101,7 +144,7 @@ static void on_read(void *arg, enum code code, struct str literals, const struct
 	r->feed(r->arg, &in);
 }
 
-void values_read(struct store *store, const struct action *action, size_t max_bytes,
+void values_read(struct store *store, struct loop *loop, const struct action *action, size_t max_bytes,
 		 void (*feed)(void *arg, const AlulaInput *in), void *arg)
 {
 	struct arena *a = arena_new(0);
@@ -114,11 +157,16 @@ void values_read(struct store *store, const struct action *action, size_t max_by
 		.how = action->how,
 		.vars = arena_array(a, const char *, action->n_values),
 		.n_vars = action->n_values,
+		.max_bytes = max_bytes,
+		.store = store,
+		.loop = loop,
 		.arena = a,
 		.feed = feed,
 		.arg = arg,
 	};
 	for (size_t i = 0; i < r->n_vars; i++)
 		r->vars[i] = arena_strdup(a, action->values[i].var);
+	if (!values_at_hand(action->values, action->n_values))
+		r->values = values_copy(action->values, action->n_values, a);
 	values_collect(store, action->values, action->n_values, max_bytes, on_read, r);
 }

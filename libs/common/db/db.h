@@ -7,9 +7,9 @@
  *
  * Statements are prepared on a connection when first used there. No SQL is put together from outside text.
  * Errors: UNAVAILABLE (no connection, or one that may not write; the next take reconnects), ALREADY_EXISTS (unique
- * violation, 23505), FAILED_PRECONDITION (foreign key, check, not null), ABORTED (serialization, deadlock, lock timeout:
- * worth a retry), INVALID_ARGUMENT (data exceptions), DEADLINE_EXCEEDED (statement timeout), RESOURCE_EXHAUSTED (disk or
- * memory full), INTERNAL with Postgres' own message otherwise. */
+ * violation, 23505), FAILED_PRECONDITION (foreign key, check, not null), ABORTED (serialization, deadlock, lock
+ * timeout: worth a retry), INVALID_ARGUMENT (data exceptions), DEADLINE_EXCEEDED (statement timeout),
+ * RESOURCE_EXHAUSTED (disk or memory full), INTERNAL with Postgres' own message otherwise. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

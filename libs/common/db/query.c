@@ -9,10 +9,9 @@ static const struct {
 	const char *state; /* SQLSTATE, or a prefix of it. Source: Postgres, appendix "Error Codes" */
 	enum code code;
 } STATES[] = {
-	{"23505", ALREADY_EXISTS},  {"23", FAILED_PRECONDITION},  {"40001", ABORTED},  {"40P01", ABORTED},
-	{"55P03", ABORTED},         {"57014", DEADLINE_EXCEEDED}, {"57", UNAVAILABLE}, {"08", UNAVAILABLE},
-	{"53", RESOURCE_EXHAUSTED}, {"22", INVALID_ARGUMENT},
-	{"25006", UNAVAILABLE}, /* it is a standby by now */
+	{"23505", ALREADY_EXISTS},  {"23", FAILED_PRECONDITION},  {"40001", ABORTED},     {"40P01", ABORTED},
+	{"55P03", ABORTED},         {"57014", DEADLINE_EXCEEDED}, {"57", UNAVAILABLE},    {"08", UNAVAILABLE},
+	{"53", RESOURCE_EXHAUSTED}, {"22", INVALID_ARGUMENT},     {"25006", UNAVAILABLE}, /* it is a standby by now */
 };
 
 enum code db_fail(struct db *db, const PGresult *r, const char *what, struct err *err)

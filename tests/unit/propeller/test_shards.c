@@ -110,7 +110,8 @@ static void knows_which_shards_ran_elsewhere(void **state)
 {
 	static const struct db_stmt ELSEWHERE = {"elsewhere",
 						 "UPDATE shards SET host = 'elsewhere' WHERE shard IN (0, 63)"};
-	static const struct db_stmt HERE = {"here", "SELECT count(DISTINCT host) FROM shards WHERE host <> 'elsewhere'"};
+	static const struct db_stmt HERE = {"here",
+					    "SELECT count(DISTINCT host) FROM shards WHERE host <> 'elsewhere'"};
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
 	struct err err;
 

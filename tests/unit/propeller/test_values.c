@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -402,9 +403,48 @@ static void read_one(struct value_ref v, enum read_how how)
 	struct action action = {.kind = ACTION_READ_VALUES, .execution = 7, .how = how, .values = &v, .n_values = 1};
 
 	fed = 0;
-	values_read(store, &action, 64 << 20, feed, NULL);
+	values_read(store, NULL, &action, 64 << 20, feed, NULL);
 	while (!fed)
 		usleep(100);
+}
+
+static void allow_descriptors(void *most)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)(uintptr_t)most;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void end_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void test_reading_waits_for_the_store(void **state)
+{
+	struct loop *loop = loop_new("test");
+	struct loop_timer *enough = loop_timer_new(loop, "enough", allow_descriptors, (void *)1000);
+	struct loop_timer *over = loop_timer_new(loop, "end", end_loop, loop);
+	struct value_ref v = at("f", "o0", NULL);
+	struct action action = {.execution = 7, .how = READ_WHOLE, .values = &v, .n_values = 1};
+	int free = dup(0);
+
+	(void)state;
+	put("f", map_of("o0", numbers(0, 3))->map);
+	fed = 0;
+	loop_timer_set(enough, 200000);
+	loop_timer_set(over, 1000000);
+	close(free);
+	allow_descriptors((void *)(uintptr_t)free);
+	values_read(store, loop, &action, 65536, feed, NULL);
+	loop_run(loop);
+	assert_int_equal(fed, 1);
+	assert_int_equal(told->result_case, ALULA_VALUES_READ_RESULT_LITERALS);
+	loop_timer_free(enough);
+	loop_timer_free(over);
+	loop_free(loop);
 }
 
 static void test_reading(void **state)
@@ -511,10 +551,15 @@ static void test_sdk_versions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nesting),      cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_missing),      cmocka_unit_test(test_offloaded),
-		cmocka_unit_test(test_damage),       cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_reading),      cmocka_unit_test(test_offloading),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_offloaded),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_offloading),
+		cmocka_unit_test(test_reading_waits_for_the_store),
 		cmocka_unit_test(test_sdk_versions),
 	};
 
