@@ -15,6 +15,7 @@ enum {
 	FIRST_PAUSE_US = 100000,
 	MAX_PAUSE_US = 10000000,
 	MAX_READS = 30, /* of a file that is there, but cannot be read: about four minutes */
+	DOUBTS = 8,     /* more than twenty seconds */
 };
 
 /* A child to be created or, with a reason, aborted. */
@@ -29,6 +30,8 @@ struct job {
 	int reads;                             /* that failed */
 	AdminExecutionRecoverRequest *recover; /* first, if there is an earlier execution to recover */
 	AdminExecutionTerminateRequest *terminate;
+	bool unanswered;  /* admin may have been asked to create it, or be at it still */
+	int doubts;       /* of an abort: how often it may come too early for such a create */
 	bool abandoned;   /* under the lock: the child is not wanted any more */
 	struct job *next; /* under the lock: the abort that waits for this create */
 	int64_t pause_us;
@@ -113,8 +116,10 @@ static void close_create(struct job *j)
 	map_remove(l->creates, str_of(j->key));
 	struct job *next = j->next;
 	pthread_mutex_unlock(&l->lock);
-	if (next)
+	if (next) {
+		next->doubts = j->unanswered ? DOUBTS : 0;
 		start(next);
+	}
 	job_free(j);
 }
 
@@ -221,6 +226,8 @@ static enum code call(struct job *j, struct err *err)
 
 	if (!j->create) {
 		enum code c = rpc_call(l->admin, l->terminate, j->terminate, CALL_TIMEOUT_US, a, &answer, err);
+		if (c == NOT_FOUND && j->doubts-- > 0)
+			return UNAVAILABLE;
 		return rpc_may_pass(c, err) ? c : OK; /* it is not there, or over already */
 	}
 	enum code c = NOT_FOUND;
@@ -248,6 +255,7 @@ static void run(struct job *j)
 		done(j, c, &err);
 		return;
 	}
+	j->unanswered = true;
 	put_off(j, "admin cannot take a child execution; trying again", &err);
 }
 

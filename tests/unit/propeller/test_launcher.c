@@ -1,4 +1,5 @@
-/* The launcher with an admin that is not there and a store that has no descriptors for a while. */
+/* The launcher with an admin that is not there, or says what it is told to, and a store that has no descriptors for a
+ * while. */
 #include "launcher.h"
 
 #include <setjmp.h>
@@ -6,13 +7,17 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "api/api.h"
 #include "base/base.h"
+#include "flyteidl/admin/execution.h"
+#include "flyteidl/service/admin.h"
 #include "pb/pb.h"
 
 static struct {
@@ -24,6 +29,9 @@ static struct {
 	struct child child;
 	struct value_ref input;
 	_Atomic int told;
+	struct api *api; /* of our own admin */
+	struct rpc_server *server;
+	_Atomic int creates, aborts;
 } t;
 
 static void feed(void *arg, const AlulaInput *in)
@@ -33,20 +41,65 @@ static void feed(void *arg, const AlulaInput *in)
 	atomic_fetch_add(&t.told, 1);
 }
 
-static int setup(void **state)
+static void open_with(const char *admin)
 {
 	struct store_options store = {.type = "file", .root = t.dir};
 	struct err err;
 
-	(void)state;
-	memset(&t, 0, sizeof t);
 	strcpy(t.dir, "/tmp/alula-launch-XXXXXX");
 	assert_non_null(mkdtemp(t.dir));
 	t.a = arena_new(0);
 	t.host = (struct executor_host){.loop = loop_new("test"), .metrics = metrics_new(), .feed = feed};
 	assert_int_equal(store_new(&store, &t.host.store, &err), OK);
-	t.admin = rpc_channel_new(&(struct rpc_channel_options){.target = "127.0.0.1:1", .name = "admin"});
+	t.admin = rpc_channel_new(&(struct rpc_channel_options){.target = admin, .name = "admin"});
 	t.launcher = launcher_new(&t.host, t.admin, 65536);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&t, 0, sizeof t);
+	open_with("127.0.0.1:1");
+	return 0;
+}
+
+/* The answer to a create gets lost, and the child is there only when it is aborted for the third time. */
+static enum code create(struct request *rq, const AdminExecutionCreateRequest *in, AdminExecutionCreateResponse *ret,
+			struct err *err)
+{
+	(void)rq, (void)in, (void)ret;
+	atomic_fetch_add(&t.creates, 1);
+	return err_set(err, UNAVAILABLE, "lost");
+}
+API_THUNK(create)
+
+static enum code terminate(struct request *rq, const AdminExecutionTerminateRequest *in,
+			   AdminExecutionTerminateResponse *ret, struct err *err)
+{
+	(void)rq, (void)in, (void)ret;
+	return atomic_fetch_add(&t.aborts, 1) < 2 ? err_set(err, NOT_FOUND, "not yet") : OK;
+}
+API_THUNK(terminate)
+
+static const struct api_binding BINDINGS[] = {
+	{"CreateExecution", create_api},
+	{"TerminateExecution", terminate_api},
+	{0},
+};
+
+static int setup_slow_admin(void **state)
+{
+	char target[32];
+	struct err err;
+
+	(void)state;
+	memset(&t, 0, sizeof t);
+	t.api = api_new(&(struct api_options){0});
+	api_bind(t.api, &ADMIN_SERVICE_TABLE, BINDINGS);
+	struct rpc_server_options options = {.listen = "127.0.0.1:0", .api = t.api};
+	assert_int_equal(rpc_server_new(&options, &t.server, &err), OK);
+	snprintf(target, sizeof target, "127.0.0.1:%d", rpc_server_port(t.server));
+	open_with(target);
 	return 0;
 }
 
@@ -58,6 +111,8 @@ static int teardown(void **state)
 	store_stop(t.host.store);
 	launcher_free(t.launcher);
 	rpc_channel_free(t.admin);
+	rpc_server_stop(t.server, 0);
+	api_free(t.api);
 	store_free(t.host.store);
 	loop_free(t.host.loop);
 	metrics_free(t.host.metrics);
@@ -133,11 +188,47 @@ static void a_missing_input_is_told(void **state)
 	assert_int_equal(atomic_load(&t.told), 1);
 }
 
+static void run_for(int64_t us)
+{
+	struct loop_timer *over = loop_timer_new(t.host.loop, "end", end_loop, NULL);
+
+	loop_timer_set(over, us);
+	loop_run(t.host.loop);
+	loop_timer_free(over);
+}
+
+/* Admin may be at it still, though its answer is not waited for any more. */
+static void a_child_that_comes_late_is_aborted(void **state)
+{
+	(void)state;
+	make_child();
+	t.child.n_inputs = 0;
+	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
+	for (int i = 0; i < 500 && !atomic_load(&t.creates); i++)
+		usleep(10000);
+	usleep(50000);
+	launcher_abort(t.launcher, &t.child);
+	run_for(2000000);
+	assert_int_equal(atomic_load(&t.aborts), 3);
+	assert_int_equal(atomic_load(&t.told), 0);
+}
+
+static void a_child_that_nobody_made_is_aborted_once(void **state)
+{
+	(void)state;
+	make_child();
+	launcher_abort(t.launcher, &t.child);
+	run_for(1000000);
+	assert_int_equal(atomic_load(&t.aborts), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(inputs_wait_for_the_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_missing_input_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_child_that_comes_late_is_aborted, setup_slow_admin, teardown),
+		cmocka_unit_test_setup_teardown(a_child_that_nobody_made_is_aborted_once, setup_slow_admin, teardown),
 	};
 
 	log_set_level(LOG_ERROR + 1);
