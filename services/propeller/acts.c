@@ -58,12 +58,11 @@ struct storing {
 	char *uri;
 	struct buf data; /* once they are put together */
 	int64_t pause_us;
-	struct loop_timer *timer; /* of another try */
+	struct loop_timer *timer; /* while it waits to write again */
 };
 
 static void storing_free(struct storing *s)
 {
-	loop_timer_free(s->timer);
 	buf_clear(&s->data);
 	free(s->uri);
 	free(s);
@@ -95,15 +94,14 @@ static void storing_failed(struct storing *s, const struct err *err)
 	stored(s, &result);
 }
 
-static void write_values(void *arg);
+static void write_again(void *arg);
 
 static void wait_on_loop(void *arg)
 {
 	struct storing *s = arg;
 
 	s->pause_us = s->pause_us ? MIN(s->pause_us * 2, (int64_t)MAX_PAUSE_US) : FIRST_PAUSE_US;
-	if (!s->timer)
-		s->timer = loop_timer_new(s->p->loop, "values", write_values, s);
+	s->timer = loop_timer_new(s->p->loop, "values", write_again, s);
 	loop_timer_set(s->timer, s->pause_us);
 }
 
@@ -134,11 +132,17 @@ static void on_written(void *arg, enum code code, const struct err *err)
 	stored(s, &result);
 }
 
-static void write_values(void *arg)
+static void write_values(struct storing *s)
+{
+	store_write(s->p->store, s->uri, buf_str(&s->data), on_written, s);
+}
+
+static void write_again(void *arg)
 {
 	struct storing *s = arg;
 
-	store_write(s->p->store, s->uri, buf_str(&s->data), on_written, s);
+	loop_timer_free(take(s->timer));
+	write_values(s);
 }
 
 static void on_collected(void *arg, enum code code, struct str literals, const struct err *err)
