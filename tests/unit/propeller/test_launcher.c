@@ -183,7 +183,7 @@ static void a_missing_input_is_told(void **state)
 	make_child();
 	t.input.uri = arena_printf(t.a, "%s/elsewhere.pb", t.dir);
 	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
-	for (int i = 0; i < 500 && !atomic_load(&t.told); i++)
+	for (int i = 0; i < 3000 && !atomic_load(&t.told); i++)
 		usleep(10000);
 	assert_int_equal(atomic_load(&t.told), 1);
 }
@@ -204,11 +204,13 @@ static void a_child_that_comes_late_is_aborted(void **state)
 	make_child();
 	t.child.n_inputs = 0;
 	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
-	for (int i = 0; i < 500 && !atomic_load(&t.creates); i++)
+	for (int i = 0; i < 3000 && !atomic_load(&t.creates); i++)
 		usleep(10000);
 	usleep(50000);
 	launcher_abort(t.launcher, &t.child);
-	run_for(2000000);
+	for (int i = 0; i < 60 && atomic_load(&t.aborts) < 3; i++)
+		run_for(500000);
+	run_for(500000);
 	assert_int_equal(atomic_load(&t.aborts), 3);
 	assert_int_equal(atomic_load(&t.told), 0);
 }
@@ -218,7 +220,9 @@ static void a_child_that_nobody_made_is_aborted_once(void **state)
 	(void)state;
 	make_child();
 	launcher_abort(t.launcher, &t.child);
-	run_for(1000000);
+	for (int i = 0; i < 60 && atomic_load(&t.aborts) < 1; i++)
+		run_for(500000);
+	run_for(500000);
 	assert_int_equal(atomic_load(&t.aborts), 1);
 }
 
