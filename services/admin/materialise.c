@@ -20,6 +20,7 @@ enum {
 	FETCH_TIMEOUT_US = 500000,
 	LEASE_RETRY_US = 2000000,
 	FAILURE_PAUSE_US = 250000,
+	FAILED_READS = 20, /* some 5 s */
 	HEARTBEAT_US = 5000000,
 	RESEND_AGAIN_US = 1000000,
 	ASKED_MAX = 10000,
@@ -37,6 +38,7 @@ struct lane {
 	struct arena *arena;
 	struct u64map *asked; /* execution -> when its records were asked for, monotonic ms */
 	int64_t heartbeat_us;
+	int failed_reads; /* one after the other */
 };
 
 struct materialiser {
@@ -393,6 +395,19 @@ static void failed(struct lane *l, enum code code, const struct err *err)
 	pause_us(l->m, FAILURE_PAUSE_US);
 }
 
+/* Another admin may have a bus when we have none. */
+static void cannot_read(struct lane *l)
+{
+	pause_us(l->m, FAILURE_PAUSE_US);
+	if (++l->failed_reads < FAILED_READS) {
+		heartbeat(l);
+		return;
+	}
+	l->failed_reads = 0;
+	give_lease(l);
+	pause_us(l->m, 2 * LEASE_RETRY_US);
+}
+
 static void take_turn(struct lane *l)
 {
 	struct bus_message messages[FETCH_MESSAGES];
@@ -402,9 +417,10 @@ static void take_turn(struct lane *l)
 	struct err err;
 
 	if (bus_reader_fetch(l->reader, messages, FETCH_MESSAGES, FETCH_TIMEOUT_US, &n, &gap, &err) != OK) {
-		pause_us(m, FAILURE_PAUSE_US);
-		n = 0;
+		cannot_read(l);
+		return;
 	}
+	l->failed_reads = 0;
 	if (n == 0) {
 		heartbeat(l);
 		return;

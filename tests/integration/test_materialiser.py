@@ -2,6 +2,8 @@
 import asyncio
 import contextlib
 import os
+import socket
+import threading
 
 import nats
 import nats.js.errors
@@ -12,7 +14,8 @@ from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from google.protobuf import timestamp_pb2
 
 from stack import wait_for
-from test_executions import create, create_plan, get, integer, list_nodes, literals
+from test_drain import Admin
+from test_executions import create, create_plan, finish, get, integer, list_nodes, literals
 
 Phase = core_execution.WorkflowExecution
 Node = core_execution.NodeExecution
@@ -341,6 +344,10 @@ def test_garbage_holds_nothing_up(execution):
     assert set(execution.nodes()) == {"n0", "n1"}
 
 
+def leases(stack):
+    return stack.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1634495841")[0][0]
+
+
 def test_a_record_is_materialised_once_by_either_of_two_admins(new_stack):
     s = new_stack(admins=2)
     s.stop("propeller")
@@ -352,17 +359,65 @@ def test_a_record_is_materialised_once_by_either_of_two_admins(new_stack):
     for x in many:
         x.wait_confirmed(1)
     # Of all lanes; those that the executions are in are read by now, others maybe a moment later.
-    leased = lambda: s.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1634495841")[0][0]
-    wait_for(lambda: leased() == 4, what="an admin for each lane")
+    wait_for(lambda: leases(s) == 4, what="an admin for each lane")
     s.stop("admin")
     for x in many:
         x.stack = type("S", (), {"admin": None})
         x.send(x.record(2, workflow_event(Phase.SUCCEEDED, 2)))
     for x in many:
         x.wait_confirmed(2)
-    wait_for(lambda: leased() == 4, what="the other admin for each lane")
+    wait_for(lambda: leases(s) == 4, what="the other admin for each lane")
     assert s.sql("SELECT DISTINCT phase, seq FROM admin.executions") == [(Phase.SUCCEEDED, 2)]
     bus.close()
+
+
+class Wire:
+    """A way to a port of this machine that can be cut."""
+
+    def __init__(self, port):
+        self.port, self.ends = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"nats://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread(self.accept)
+
+    @staticmethod
+    def thread(target, *args):
+        threading.Thread(target=target, args=args, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                pair = self.listener.accept()[0], socket.create_connection(("127.0.0.1", self.port))
+                self.ends += pair
+                self.thread(self.carry, *pair)
+                self.thread(self.carry, *reversed(pair))
+
+    @staticmethod
+    def carry(source, to):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        for s in [self.listener] + self.ends:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+
+
+def test_who_has_no_bus_leaves_the_events_to_others(new_stack, tmp_path):
+    s = new_stack()
+    plan = create_plan(s.admin)
+    wire = Wire(s.port("nats"))
+    s.stop("admin")
+    with Admin(s, tmp_path, ALULA_BUS_NATS_URL=wire.url):
+        wait_for(lambda: leases(s) == 4, what="an admin for each lane")
+        s.start("admin")
+        s.wait_ready("admin")
+        wire.cut()
+        for id in [create(s.admin, plan) for _ in range(16)]:
+            finish(s.admin, id)
 
 
 def test_the_bus_may_come_late_and_go(new_stack):
