@@ -82,9 +82,29 @@ static enum code remove_some(struct retention *r, struct db *db, const struct db
 	return c;
 }
 
-/* *ret_n: how many were found, all of them are gone. */
+/* The executions whose files are gone. Those with files that cannot be removed stay, and hold up no others. */
+static size_t remove_all_files(struct retention *r, const struct db_rows *rows, struct db_array *keys, struct arena *a)
+{
+	static struct log_limit limit;
+	size_t held, n = 0;
+	struct err err;
+
+	for (size_t i = 0; i < db_rows_count(rows); i++) {
+		if (remove_files(r, rows, i, a, &err) == OK) {
+			db_array_add(keys, db_i64(db_get_i64(rows, i, 0)));
+			n++;
+		} else if (log_allow(&limit, 10 * USEC_PER_SEC, &held)) {
+			log_error("an old execution stays, since its files cannot be removed",
+				  LOG_STR("name", db_get_text(rows, i, 3, a)), LOG_ERR(&err),
+				  LOG_INT("held_back", held));
+		}
+	}
+	return n;
+}
+
+/* *ret_n: how many are gone; *ret_more: there may be more. */
 static enum code remove_batch(struct retention *r, struct db *db, const char *domain, int64_t before_us, size_t *ret_n,
-			      struct err *err)
+			      bool *ret_more, struct err *err)
 {
 	auto_free(arena_free) struct arena *a = arena_new(0);
 	auto_free(db_rows_free) struct db_rows *rows = NULL;
@@ -93,13 +113,10 @@ static enum code remove_batch(struct retention *r, struct db *db, const char *do
 
 	if (c)
 		return c;
-	*ret_n = db_rows_count(rows);
-	for (size_t i = 0; !c && i < *ret_n; i++) {
-		db_array_add(keys, db_i64(db_get_i64(rows, i, 0)));
-		c = remove_files(r, rows, i, a, err);
-	}
-	if (c || !*ret_n)
-		return c;
+	*ret_n = remove_all_files(r, rows, keys, a);
+	*ret_more = *ret_n && db_rows_count(rows) == BATCH;
+	if (!*ret_n)
+		return OK;
 	c = remove_some(r, db, &REMOVE_TASKS, db_array(keys), err);
 	if (!c)
 		c = remove_some(r, db, &REMOVE_NODES, db_array(keys), err);
@@ -111,19 +128,19 @@ static enum code remove_batch(struct retention *r, struct db *db, const char *do
 static enum code remove_of_domain(struct retention *r, struct db *db, const char *domain, int64_t before_us,
 				  int64_t *removed, struct err *err)
 {
-	enum code c;
+	bool more;
 	size_t n;
 
 	do {
 		int64_t start_us = time_mono_us();
-		c = remove_batch(r, db, domain, before_us, &n, err);
+		enum code c = remove_batch(r, db, domain, before_us, &n, &more, err);
 		if (c)
 			return c;
 		*removed += (int64_t)n;
 		metric_add(r->removed, (int64_t)n);
 		if (n && !pause_for(r, time_mono_us() - start_us))
 			return OK;
-	} while (n == BATCH);
+	} while (more);
 	return OK;
 }
 

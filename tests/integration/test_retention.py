@@ -122,17 +122,21 @@ def test_what_others_were_recovered_from_stays(kept):
 
 
 def test_files_that_cannot_be_removed_keep_the_execution(kept):
-    """Nothing is lost sight of: the rows stay until the files are gone."""
+    """Nothing is lost sight of: the rows stay until the files are gone, and others go."""
     admin = kept.admin
-    id = create(admin, create_plan(admin, nodes=1, types={"x": STRING}), inputs=literals(x=text("y" * 200_000)))
+    plan = create_plan(admin, nodes=1, types={"x": STRING})
+    id, other = [create(admin, plan, inputs=literals(x=text("y" * 200_000))) for _ in range(2)]
     finish(admin, id)
+    finish(admin, other)
     folder = os.path.join(kept.store, "metadata/propeller", f"flytesnacks-development-{id.name}")
     deep = folder
     for _ in range(210):
         deep = os.path.join(deep, "d")
     os.makedirs(deep)
-    age(kept, id)
-    wait_for(lambda: "retention stopped short" in kept.log("admin") + kept.log("admin-2"), what="the complaint")
+    age(kept, id, 3)
+    wait_for(lambda: "cannot be removed" in kept.log("admin") + kept.log("admin-2"), what="the complaint")
+    age(kept, other)
+    wait_for(lambda: gone(kept, other), what="the other one gone")
     assert not gone(kept, id)
     inner = folder
     for _ in range(50):
