@@ -141,7 +141,7 @@ static bool is_late(const AlulaCommand *command, enum known_state known)
 	return command->command_case == ALULA_COMMAND_COMMAND_CHILD_FINISHED && known == KNOWN_NOT;
 }
 
-static bool set_input(struct intake *in, struct item *item, AlulaCommand *command)
+static bool set_input(struct intake *in, struct item *item, AlulaCommand *command, int64_t envelope)
 {
 	switch (command->command_case) {
 	case ALULA_COMMAND_COMMAND_START: return take_start(in, item, command);
@@ -152,6 +152,7 @@ static bool set_input(struct intake *in, struct item *item, AlulaCommand *comman
 	case ALULA_COMMAND_COMMAND_SET_SIGNAL:
 		item->in->input_case = ALULA_INPUT_INPUT_SIGNAL_SET;
 		item->in->signal_set = command->set_signal;
+		item->in->signal_set->order = envelope;
 		break;
 	case ALULA_COMMAND_COMMAND_CHILD_FINISHED:
 		item->in->input_case = ALULA_INPUT_INPUT_CHILD_FINISHED;
@@ -180,7 +181,7 @@ static void take_command(struct intake *in, struct item *item, const AlulaEnvelo
 	item->in->execution = command->execution;
 	item->in->time_us = time_now_us();
 	item->in->seed = random_u64();
-	if (!set_input(in, item, command)) {
+	if (!set_input(in, item, command, envelope->id)) {
 		known_unclaim(in->p->known, command->execution);
 		item_free(item);
 		return;

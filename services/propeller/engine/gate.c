@@ -114,13 +114,19 @@ static bool same_value(struct fold *f, const struct known_signal *s, const CoreL
 	return s->value && str_eq(pb_pack(s->value, f->a), pb_pack(value, f->a));
 }
 
+/* Commands come more than once, and late. */
+static bool is_news(struct fold *f, const struct known_signal *s, const AlulaSetSignal *in)
+{
+	return in->order ? in->order > s->order : !same_value(f, s, in->value);
+}
+
 /* The entry for this signal with its new value, or NULL if that is no news. */
 static const CoreLiteral *keep(struct fold *f, const AlulaSetSignal *in)
 {
 	struct execution *x = f->x;
 	struct known_signal *s = (struct known_signal *)find_signal(x, in->signal_id);
 
-	if (s ? same_value(f, s, in->value) : x->gates.n == 0 && x->signals.n >= MAX_SIGNALS)
+	if (s ? !is_news(f, s, in) : x->gates.n == 0 && x->signals.n >= MAX_SIGNALS)
 		return NULL;
 	if (!s) {
 		vec_push(&x->signals, (struct known_signal){.arena = arena_new(256)});
@@ -130,6 +136,7 @@ static const CoreLiteral *keep(struct fold *f, const AlulaSetSignal *in)
 	arena_reset(s->arena);
 	s->id = arena_strdup(s->arena, in->signal_id);
 	s->value = pb_clone(in->value, s->arena);
+	s->order = in->order;
 	f->e->bytes += arena_used(s->arena);
 	f->changed = true;
 	return s->value;

@@ -172,6 +172,7 @@ struct known_signal {
 	struct arena *arena;
 	const char *id;
 	const CoreLiteral *value;
+	int64_t order; /* of the command that set it */
 };
 
 struct execution {

@@ -113,6 +113,31 @@ static void test_early_signal(void **state)
 	assert_int_equal(output_of(r), 6);
 }
 
+static AlulaInput *ordered(struct rig *r, int64_t order, int64_t value)
+{
+	AlulaInput *in = signal_set(r->a, 1, T0, "s", int_literal(r->a, value));
+
+	in->signal_set->order = order;
+	return in;
+}
+
+/* A command that got lost comes again after the one that was sent later. */
+static void test_late_signal(void **state)
+{
+	struct rig *r = *state;
+
+	python_node(r, "n0", 0, 0);
+	node_after(&r->w, node_add(&r->w, node_of_signal(r->a, "n1", "s")), "n0");
+	wf_output(&r->w, "y", promise(r->a, "n1", "o0"));
+	feed(r, accepted(&r->w, 1));
+	feed(r, ordered(r, 3, 6));
+	feed(r, ordered(r, 5, 6));
+	feed(r, ordered(r, 4, 5));
+	assert_null(r->step.record); /* no news */
+	assert_non_null(strstr(feed(r, finished_with(r->a, 1, T0, N0, 0, NULL, "")), "W SUCCEEDED"));
+	assert_int_equal(output_of(r), 6);
+}
+
 static void test_timeout(void **state)
 {
 	struct rig *r = *state;
@@ -170,9 +195,9 @@ static void test_no_condition(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sleep),  TEST(test_approval),        TEST(test_rejection),
-		TEST(test_signal), TEST(test_early_signal),    TEST(test_timeout),
-		TEST(test_abort),  TEST(test_stored_approval), TEST(test_no_condition),
+		TEST(test_sleep),           TEST(test_approval),     TEST(test_rejection), TEST(test_signal),
+		TEST(test_early_signal),    TEST(test_late_signal),  TEST(test_timeout),   TEST(test_abort),
+		TEST(test_stored_approval), TEST(test_no_condition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
