@@ -255,12 +255,9 @@ enum code bus_writer_recover(struct bus_writer *w, int64_t timeout_us, struct er
 	w->link = link_wait(w->bus, generation, timeout_us);
 	if (!w->link)
 		return err_set(err, UNAVAILABLE, "no connection to the bus at %s", w->bus->url);
-	enum code c = compare(w, err);
-	if (c == OK || c == DATA_LOSS) {
-		natsStatus s = listen_acks(w);
-		if (s != NATS_OK)
-			c = err_set(err, UNAVAILABLE, "bus: %s", natsStatus_GetText(s));
-	}
+	natsStatus s = listen_acks(w);
+	/* Last, since it tells of a loss only once. */
+	enum code c = s == NATS_OK ? compare(w, err) : err_set(err, UNAVAILABLE, "bus: %s", natsStatus_GetText(s));
 	pthread_mutex_lock(&w->lock);
 	w->flights.n = w->first = 0;
 	if (c == DATA_LOSS)
