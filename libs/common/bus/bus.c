@@ -52,11 +52,17 @@ void link_put(struct link *l)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void link_break(struct link *l)
+/* Under the bus's lock. */
+static void break_locked(struct link *l)
 {
 	atomic_store(&l->closed, true);
-	pthread_mutex_lock(&l->bus->lock);
 	pthread_cond_broadcast(&l->bus->changed);
+}
+
+void link_break(struct link *l)
+{
+	pthread_mutex_lock(&l->bus->lock);
+	break_locked(l);
 	pthread_mutex_unlock(&l->bus->lock);
 }
 
@@ -182,6 +188,7 @@ static void on_complete(void *closure)
 	atomic_fetch_sub(&l->active, 1);
 }
 
+/* Under the bus's lock. */
 static void subscribe(struct bus_listener *l, struct link *link)
 {
 	natsStatus s;
@@ -191,7 +198,7 @@ static void subscribe(struct bus_listener *l, struct link *link)
 	else
 		s = natsConnection_Subscribe(&l->sub, link->nc, l->subject, on_message, l);
 	if (s != NATS_OK) {
-		link_break(link);
+		break_locked(link);
 		return;
 	}
 	atomic_fetch_add(&l->active, 1);

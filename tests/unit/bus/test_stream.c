@@ -414,6 +414,64 @@ static void test_unreachable(void **state)
 	bus_free(b);
 }
 
+/* A server that greets, and closes the connection while we subscribe. */
+static void *closing_server(void *arg)
+{
+	static const char INFO[] = "INFO {\"server_id\":\"x\",\"version\":\"2.9.0\",\"proto\":1,"
+				   "\"max_payload\":1048576}\r\n";
+	char text[4096];
+	int fd;
+
+	while ((fd = accept4(*(int *)arg, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		size_t at = 0;
+		ssize_t n = send(fd, INFO, sizeof INFO - 1, MSG_NOSIGNAL);
+		for (text[0] = '\0'; n > 0 && !strstr(text, "PING\r\n"); text[at] = '\0') {
+			n = recv(fd, text + at, sizeof text - 1 - at, 0);
+			at += n > 0 ? (size_t)n : 0;
+		}
+		send(fd, "PONG\r\n", 6, MSG_NOSIGNAL);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void ignore_message(const char *subject, struct str payload, void *arg)
+{
+	(void)subject, (void)payload, (void)arg;
+}
+
+static void test_closed_while_subscribing(void **state)
+{
+	(void)state;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof to;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct bus_listener *listeners[300];
+	char url[64];
+	pthread_t server;
+
+	alarm(60); /* whoever waits for a lock waits for ever */
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof to), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &len), 0);
+	assert_int_equal(pthread_create(&server, NULL, closing_server, &fd), 0);
+	snprintf(url, sizeof url, "nats://127.0.0.1:%d", ntohs(to.sin_port));
+	struct bus *b = bus_new(&(struct bus_options){.url = url, .name = "test"});
+	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++)
+		listeners[i] = bus_listen(b, "x", NULL, ignore_message, NULL, NULL);
+	for (int i = 0; i < 20; i++) {
+		usleep(50000);
+		bus_send(b, "x", STR("y"), NULL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++)
+		bus_unlisten(listeners[i]);
+	bus_free(b);
+	shutdown(fd, SHUT_RDWR);
+	pthread_join(server, NULL);
+	close(fd);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +485,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listen, setup, teardown),
 		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_closed_while_subscribing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
