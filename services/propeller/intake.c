@@ -238,9 +238,10 @@ static void loaded(struct intake *in, struct loading *l)
 	/* One that is over may still have attempts to stop: we may have died between the commit and the act. */
 	struct item *item = item_new(l->lost ? ITEM_FORGET : ITEM_PENDING);
 	item->execution = l->execution;
-	core_push(in->p->core, item);
 	known_committed(in->p->known, l->execution);
+	/* Before the engine goes on: the relay must not hear of this row after later ones. */
 	relay_loaded(in->p->relay, l->execution, l->shard, l->seq, l->last);
+	core_push(in->p->core, item);
 	l->executions++;
 }
 

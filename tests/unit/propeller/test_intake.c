@@ -215,8 +215,8 @@ static void loads_all_rows_when_a_file_cannot_be_read_at_first(void **state)
 	intake_load(p.intake, 1);
 	usleep(300000);
 	few_descriptors(false);
-	wait_told("replay 10.1\nreplay 10.2\nreplay 10.3\npending 10.0\nloaded 10.3\n"
-		  "replay 11.1\nreplay 11.2\npending 11.0\nloaded 11.2\n");
+	wait_told("replay 10.1\nreplay 10.2\nreplay 10.3\nloaded 10.3\npending 10.0\n"
+		  "replay 11.1\nreplay 11.2\nloaded 11.2\npending 11.0\n");
 }
 
 static void takes_an_execution_once_it_can_be_read(void **state)
