@@ -181,7 +181,9 @@ static void take_command(struct intake *in, struct item *item, const AlulaEnvelo
 	item->in->execution = command->execution;
 	item->in->time_us = time_now_us();
 	item->in->seed = random_u64();
-	if (!set_input(in, item, command, envelope->id)) {
+	/* Shards are given back when nothing of theirs is known: the last look is after the claim. */
+	bool ours = !start || propeller_owns(in->p, execution_shard(command->execution));
+	if (!ours || !set_input(in, item, command, envelope->id)) {
 		known_unclaim(in->p->known, command->execution);
 		item_free(item);
 		return;

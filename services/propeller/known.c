@@ -1,10 +1,12 @@
 #include "known.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/map.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "flyte/shard.h"
 
 enum { REMEMBER_US = 600 * 1000000 };
 
@@ -18,6 +20,7 @@ struct known {
 	struct u64map *files;  /* execution -> char * */
 	VEC(struct past) past; /* in order of time, from `first` on */
 	size_t first;
+	_Atomic size_t load[SHARDS];
 };
 
 static void *state_value(enum known_state s)
@@ -51,12 +54,19 @@ void known_free(struct known *k)
 	free(k);
 }
 
+size_t known_load(const struct known *k, unsigned shard)
+{
+	return atomic_load(&k->load[shard]);
+}
+
 enum known_state known_claim(struct known *k, int64_t execution)
 {
 	pthread_mutex_lock(&k->lock);
 	enum known_state s = (enum known_state)(uintptr_t)u64map_get(k->states, (uint64_t)execution);
-	if (s == KNOWN_NOT)
+	if (s == KNOWN_NOT) {
 		u64map_put(k->states, (uint64_t)execution, state_value(KNOWN_PENDING));
+		atomic_fetch_add(&k->load[execution_shard(execution)], 1);
+	}
 	pthread_mutex_unlock(&k->lock);
 	return s;
 }
@@ -66,6 +76,7 @@ void known_unclaim(struct known *k, int64_t execution)
 	pthread_mutex_lock(&k->lock);
 	u64map_remove(k->states, (uint64_t)execution);
 	free(u64map_remove(k->files, (uint64_t)execution));
+	atomic_fetch_sub(&k->load[execution_shard(execution)], 1);
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -80,7 +91,8 @@ enum known_state known_get(struct known *k, int64_t execution)
 void known_committed(struct known *k, int64_t execution)
 {
 	pthread_mutex_lock(&k->lock);
-	u64map_put(k->states, (uint64_t)execution, state_value(KNOWN_COMMITTED));
+	if (!u64map_put(k->states, (uint64_t)execution, state_value(KNOWN_COMMITTED)))
+		atomic_fetch_add(&k->load[execution_shard(execution)], 1);
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -106,6 +118,7 @@ char *known_trimmed(struct known *k, int64_t execution, int64_t now_us)
 	pthread_mutex_lock(&k->lock);
 	vec_push(&k->past, (struct past){execution, now_us + REMEMBER_US});
 	drop_past(k, now_us);
+	atomic_fetch_sub(&k->load[execution_shard(execution)], 1);
 	char *file = u64map_remove(k->files, (uint64_t)execution);
 	pthread_mutex_unlock(&k->lock);
 	return file;

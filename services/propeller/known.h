@@ -2,6 +2,7 @@
  * A finished execution is remembered for ten minutes after its journal is gone: longer than a doubled command can be on
  * its way to a subscription that stood when it was sent. Thread-safe. */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -11,6 +12,8 @@ enum known_state { KNOWN_NOT, KNOWN_PENDING, KNOWN_COMMITTED };
 
 struct known *known_new(void);
 void known_free(struct known *k);
+/* Executions of this shard that are here: from their claim, or load, until the journal has forgotten them. */
+size_t known_load(const struct known *k, unsigned shard);
 /* What was known before; an execution not known is PENDING afterwards. */
 enum known_state known_claim(struct known *k, int64_t execution);
 /* It was not taken after all. */

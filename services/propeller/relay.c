@@ -49,7 +49,6 @@ struct relay {
 	int64_t again_us;   /* not before, since the database did not answer */
 	VEC(int64_t) trim;
 	int64_t trim_us, sweep_us; /* when due, monotonic */
-	_Atomic int shard_load[SHARDS];
 	struct metric *published, *republished, *trimmed;
 };
 
@@ -107,7 +106,6 @@ static struct mark *mark_of(struct relay *r, int64_t execution, unsigned shard)
 
 	if (mark)
 		return mark;
-	atomic_fetch_add(&r->shard_load[shard], 1);
 	mark = marks_add(r->marks, execution, shard);
 	mark->backoff_us = FIRST_RETRY_US;
 	mark->retry_us = time_mono_us() + mark->backoff_us;
@@ -283,7 +281,6 @@ static void forget(struct relay *r, int64_t execution)
 		return;
 	for (int64_t seq = 1; mark->stored && seq <= mark->written; seq++)
 		batcher_remove_stored(r->batcher, execution, seq);
-	atomic_fetch_sub(&r->shard_load[mark->shard], 1);
 	auto_mem char *file = known_trimmed(r->p->known, execution, time_mono_us());
 	if (file)
 		store_remove(r->p->store, file, NULL);
@@ -471,11 +468,6 @@ void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t wr
 	e->loaded.written = written;
 	e->loaded.last = last;
 	push(r, e);
-}
-
-size_t relay_shard_load(const struct relay *r, unsigned shard)
-{
-	return (size_t)atomic_load(&r->shard_load[shard]);
 }
 
 void relay_stop(struct relay *r)

@@ -13,7 +13,5 @@ void relay_start(struct relay *r);
 void relay_push(struct relay *r, struct cycle *cycle);
 /* An execution read from the journal at load. */
 void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last);
-/* How many executions of a shard are not trimmed yet: from any thread, approximate. */
-size_t relay_shard_load(const struct relay *r, unsigned shard);
 void relay_stop(struct relay *r);
 void relay_free(struct relay *r);

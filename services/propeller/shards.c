@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "flyte/shard.h"
 #include "intake.h"
-#include "relay.h"
+#include "known.h"
 
 static const struct db_stmt REGISTER = {
 	"propeller_register",
@@ -152,7 +152,7 @@ static void release_shut(struct shards *s)
 		uint64_t bit = UINT64_C(1) << i;
 		if (!(s->shut & bit))
 			continue;
-		if (relay_shard_load(s->p->relay, i))
+		if (known_load(s->p->known, i))
 			atomic_fetch_or(&s->p->owned, bit);
 		else
 			s->claimed &= ~bit;
@@ -168,7 +168,7 @@ static void give_back(struct shards *s, unsigned share)
 	unsigned have = (unsigned)__builtin_popcountll(s->claimed);
 
 	for (unsigned i = 0; i < SHARDS && have > share; i++) {
-		if (!propeller_owns(s->p, i) || relay_shard_load(s->p->relay, i))
+		if (!propeller_owns(s->p, i) || known_load(s->p->known, i))
 			continue;
 		atomic_fetch_and(&s->p->owned, ~(UINT64_C(1) << i));
 		s->shut |= UINT64_C(1) << i;

@@ -1,10 +1,11 @@
-/* The lease of shards and the fence of the journal, on a Postgres of the test's own. Relay and intake are ours. */
+/* The lease of shards and the fence of the journal, on a Postgres of the test's own. The intake is ours. */
 #include "shards.h"
 
 #include "../db/fixture.h"
+#include "flyte/shard.h"
 #include "intake.h"
 #include "journal.h"
-#include "relay.h"
+#include "known.h"
 
 #define ALL UINT64_MAX
 
@@ -16,13 +17,6 @@ void intake_load(struct intake *in, uint64_t shards)
 {
 	(void)in;
 	atomic_fetch_or(&loaded, shards);
-}
-
-size_t relay_shard_load(const struct relay *r, unsigned shard)
-{
-	(void)r;
-	(void)shard;
-	return 0;
 }
 
 /* ---- a propeller ---- */
@@ -38,6 +32,7 @@ static struct propeller *propeller_new(const char *name)
 	p->db = pool;
 	p->metrics = metrics_new();
 	p->name = x_strdup(name);
+	p->known = known_new();
 	p->shards = shards_new(p);
 	assert_int_equal(shards_register(p->shards, &err), OK);
 	return p;
@@ -48,6 +43,7 @@ static void propeller_end(struct propeller *p)
 	shards_stop(p->shards);
 	shards_leave(p->shards);
 	shards_free(p->shards);
+	known_free(p->known);
 	metrics_free(p->metrics);
 	free(p->name);
 	free(p);
@@ -127,6 +123,42 @@ static void knows_which_shards_ran_elsewhere(void **state)
 	assert_int_equal(db_get_i64(rows, 0, 0), 1);
 }
 
+static int64_t owned_by(const char *name, int32_t below)
+{
+	static const struct db_stmt OWNED = {"owned", "SELECT count(*) FROM shards WHERE owner = $1 AND shard < $2"};
+	auto_free(db_give) struct db *db = take_db();
+	auto_free(db_rows_free) struct db_rows *rows = NULL;
+	struct err err;
+
+	assert_int_equal(db_query(db, &OWNED, &rows, &err, db_text(name), db_i32(below)), OK);
+	return db_get_i64(rows, 0, 0);
+}
+
+/* It may not be committed yet, and whoever gets the shard would not find it in the journal. */
+static void keeps_a_shard_of_which_it_has_taken_a_command(void **state)
+{
+	int64_t execution = 1;
+
+	(void)state;
+	while (execution_shard(execution) != 0)
+		execution++;
+	config.lease_us = 2000000;
+	struct propeller *a = propeller_new("a");
+	shards_start(a->shards);
+	wait_loaded(ALL);
+	atomic_store(&a->owned, ALL);
+	known_claim(a->known, execution);
+	struct propeller *b = propeller_new("b");
+	shards_start(b->shards);
+	for (int i = 0; i < 1000 && owned_by("b", SHARDS) < SHARDS / 2; i++)
+		usleep(10000);
+	assert_int_equal(owned_by("b", SHARDS), SHARDS / 2);
+	assert_int_equal(owned_by("a", 1), 1);
+	propeller_end(a);
+	propeller_end(b);
+	config.lease_us = 200000;
+}
+
 /* ---- the fence ---- */
 
 static const struct journal_row ROW = {.shard = 1, .execution = 7, .seq = 3, .entry = {"x", 1}};
@@ -159,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_all_when_alone, forget),
 		cmocka_unit_test_setup(takes_what_only_the_table_says_is_its_own, forget),
 		cmocka_unit_test_setup(knows_which_shards_ran_elsewhere, forget),
+		cmocka_unit_test_setup(keeps_a_shard_of_which_it_has_taken_a_command, forget),
 		cmocka_unit_test_setup(who_lost_the_lease_has_committed_nothing, forget),
 	};
 
