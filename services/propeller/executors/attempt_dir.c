@@ -84,9 +84,9 @@ enum attempt_found attempt_dir_look(const char *dir, pid_t *ret_shim)
 
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		*ret_shim = lock_holder(fd);
-		if (*ret_shim > 0)
+		if (*ret_shim > 0 && *ret_shim != getpid())
 			return FOUND_RUNNING;
-		/* It ended just now. */
+		/* It ended just now, or another thread of ours (the sweeper's, the loop's) has found that none runs. */
 	}
 	if (there(dir, "status"))
 		return FOUND_OVER;
