@@ -1,7 +1,7 @@
 #include "cacher.h"
 
 #include "cacher_private.h"
-#include "flyte/shard.h"
+#include "known.h"
 
 enum {
 	CALL_TIMEOUT_US = 2000000,
@@ -234,10 +234,10 @@ static void drop(struct job *j)
 	cache_job_free(j);
 }
 
-/* An execution that moved to another propeller is that one's. */
-static bool is_ours(const struct job *j)
+/* Its shard need not be ours yet: while others of it are loaded, this one goes on. */
+static bool is_known(const struct job *j)
 {
-	return propeller_owns(j->c->p, execution_shard(j->execution));
+	return known_get(j->c->p->known, j->execution) != KNOWN_NOT;
 }
 
 static void sweep(struct cacher *c)
@@ -254,7 +254,7 @@ static void sweep(struct cacher *c)
 		j->is_parked = false;
 		if (j->abandoned)
 			drop(j);
-		else if (is_ours(j))
+		else if (is_known(j))
 			lookup_due(j);
 		else
 			cache_job_free(j);
