@@ -65,9 +65,15 @@ static enum code remove_files(struct retention *r, const struct db_rows *rows, s
 						    name, (long long)db_get_i64(rows, i, 0)),
 				       err);
 
+	if (!c)
+		c = store_remove_all(r->admin->store,
+				     arena_printf(a, "%s/%s-%s-%s", r->propeller_root, project, domain, name), err);
+	/* What propeller's tasks have printed. */
 	return c ? c
-		 : store_remove_all(r->admin->store,
-				    arena_printf(a, "%s/%s-%s-%s", r->propeller_root, project, domain, name), err);
+		 : store_remove_all(
+			   r->admin->store,
+			   arena_printf(a, "%s/logs/%s/%s/%s", store_root(r->admin->store), project, domain, name),
+			   err);
 }
 
 static enum code remove_some(struct retention *r, struct db *db, const struct db_stmt *stmt, struct db_param keys,

@@ -1,5 +1,5 @@
 /* Retention: executions that ended longer ago than `retention.period` are removed, with their node and task executions,
- * signals, tags and files (inputs, outputs, errors, decks; not what tasks wrote to their raw output prefix, which
+ * signals, tags and files (inputs, outputs, errors, decks, logs; not what tasks wrote to their raw output prefix, which
  * caches and other executions may refer to). One admin at a time, few executions at a time, and as long a pause after
  * each batch as the batch took. An execution that one still kept was recovered from is kept as well. */
 #pragma once

@@ -7,6 +7,7 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import types_pb2
 
 from stack import wait_for
+from test_crashes import create_fan, create_script_task
 from test_executions import create, create_plan, finish, get, get_data, list_nodes, literals, text, unique
 
 STRING = types_pb2.LiteralType(simple=types_pb2.STRING)
@@ -71,6 +72,20 @@ def test_old_ones_go_with_all_they_have(kept):
     again = create(admin, plan, name=old[0].name, inputs=large)
     finish(admin, again)
     assert get_data(admin, again).full_outputs == large
+
+
+def test_logs_go_too(kept):
+    admin = kept.admin
+    plan = create_fan(admin, create_script_task(admin, "echo hello"), 2)
+    old, young = create(admin, plan, name=unique("old")), create(admin, plan, name=unique("young"))
+    logs = {}
+    for id in (old, young):
+        finish(admin, id)
+        logs[id.name] = os.path.join(kept.store, "logs", id.project, id.domain, id.name)
+        assert len(os.listdir(logs[id.name])) == 2
+    age(kept, old)
+    wait_for(lambda: gone(kept, old), what="the old one gone")
+    assert not os.path.exists(logs[old.name]) and len(os.listdir(logs[young.name])) == 2
 
 
 def test_more_than_a_batch(kept):
