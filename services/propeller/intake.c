@@ -12,6 +12,7 @@
 #include "pb/pb.h"
 #include "recovery.h"
 #include "relay.h"
+#include "relay_batch.h"
 
 enum {
 	INTAKE_QUEUE = 8192,
@@ -229,6 +230,7 @@ struct loading {
 	int64_t execution, seq;
 	unsigned shard;
 	bool last, lost; /* lost: its closure is gone, so it cannot be replayed */
+	bool large;      /* a row is so large that its record may lie in the store */
 	int tries;       /* to read the files of the present row */
 	size_t executions, rows;
 };
@@ -242,7 +244,7 @@ static void loaded(struct intake *in, struct loading *l)
 	item->execution = l->execution;
 	known_committed(in->p->known, l->execution);
 	/* Before the engine goes on: the relay must not hear of this row after later ones. */
-	relay_loaded(in->p->relay, l->execution, l->shard, l->seq, l->last);
+	relay_loaded(in->p->relay, l->execution, l->shard, l->seq, l->last, l->large);
 	core_push(in->p->core, item);
 	l->executions++;
 }
@@ -291,8 +293,9 @@ static enum code load_row(struct intake *in, struct loading *l, const struct jou
 		l->execution = row->execution;
 		l->seq = 0; /* should this row fail, the page begins with it again */
 		l->shard = row->shard;
-		l->lost = false;
+		l->lost = l->large = false;
 	}
+	l->large |= row->entry.len > BATCH_MESSAGE_BYTES;
 	item->execution = row->execution;
 	enum code c = pb_unpack_own(ALULA_JOURNAL_ENTRY_DESC, row->entry, item->arena, (void **)&item->entry, err);
 	if (c) {

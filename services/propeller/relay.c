@@ -31,7 +31,7 @@ struct event {
 	struct {
 		int64_t execution, written;
 		unsigned shard;
-		bool last;
+		bool last, stored;
 	} loaded;
 };
 
@@ -339,6 +339,7 @@ static void take_loaded(struct relay *r, const struct event *e)
 
 	mark->written = e->loaded.written;
 	mark->last = e->loaded.last;
+	mark->stored = e->loaded.stored;
 	mark->sent = mark->written - 1;
 	queue_again(r, mark);
 }
@@ -458,7 +459,7 @@ void relay_push(struct relay *r, struct cycle *cycle)
 	push(r, e);
 }
 
-void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last)
+void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last, bool stored)
 {
 	struct event *e = x_calloc(1, sizeof *e);
 
@@ -467,6 +468,7 @@ void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t wr
 	e->loaded.shard = shard;
 	e->loaded.written = written;
 	e->loaded.last = last;
+	e->loaded.stored = stored;
 	push(r, e);
 }
 

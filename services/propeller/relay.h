@@ -11,7 +11,7 @@ struct relay *relay_new(struct propeller *p);
 void relay_start(struct relay *r);
 /* A committed cycle; the reference becomes the relay's. Blocks while the queue is full. */
 void relay_push(struct relay *r, struct cycle *cycle);
-/* An execution read from the journal at load. */
-void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last);
+/* An execution read from the journal at load; `stored`: one of its records may lie in the store, being large. */
+void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last, bool stored);
 void relay_stop(struct relay *r);
 void relay_free(struct relay *r);

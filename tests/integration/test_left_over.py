@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 
-from flyteidl.admin import execution_pb2
+from flyteidl.admin import execution_pb2, launch_plan_pb2, workflow_pb2
 from flyteidl.core import execution_pb2 as core_execution
+from flyteidl.core import identifier_pb2, interface_pb2, types_pb2
+from flyteidl.core import workflow_pb2 as core_workflow
 
 from stack import wait_for
 from test_crashes import LEASE, Script, create_fan, create_script_task, settle
-from test_executions import create, create_plan, finish, integer, literals
+from test_executions import (INTEGER, create, create_plan, create_task, finish, identifier, integer, literals, promise,
+                             text, unique, variables)
 from test_recover import recover
 
 Phase = core_execution.WorkflowExecution
@@ -72,3 +75,37 @@ def test_recovery_files_go(new_stack):
     script.let_go()
     assert finish(admin, again, 60).closure.phase == Phase.SUCCEEDED
     wait_for(lambda: not files(), what="the recovery file is gone", interval=0.2)
+
+
+def create_large_steps(admin, script):
+    """Ten echoes of `big` and a script: the first record has all that the echoes were given and gave."""
+    string = types_pb2.LiteralType(simple=types_pb2.STRING)
+    echo = create_task(admin, types={"big": string})
+    nodes = [core_workflow.Node(id=f"n{i}", inputs=[promise("big")],
+                                task_node=core_workflow.TaskNode(reference_id=echo)) for i in range(10)]
+    nodes.append(core_workflow.Node(id="script", inputs=[promise("x")], task_node=core_workflow.TaskNode(
+        reference_id=create_script_task(admin, script.text))))
+    name = unique("large")
+    workflow, plan = identifier(identifier_pb2.WORKFLOW, name), identifier(identifier_pb2.LAUNCH_PLAN, name)
+    admin.CreateWorkflow(workflow_pb2.WorkflowCreateRequest(id=workflow, spec=workflow_pb2.WorkflowSpec(
+        template=core_workflow.WorkflowTemplate(
+            interface=interface_pb2.TypedInterface(inputs=variables(big=string, x=INTEGER)), nodes=nodes))))
+    admin.CreateLaunchPlan(launch_plan_pb2.LaunchPlanCreateRequest(
+        id=plan, spec=launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)))
+    return plan
+
+
+def test_files_of_large_records_go(new_stack):
+    """With the journal of their execution, also when propeller has started anew since they were written."""
+    stack = new_stack(env=LEASE)
+    admin = stack.admin
+    files = lambda: os.listdir(f"{stack.store}/metadata/propeller/_batches")
+    script = Script(stack)
+    id = create(admin, create_large_steps(admin, script), inputs=literals(big=text("y" * 60_000), x=integer(1)))
+    wait_for(lambda: len(script.lines("start")) == 1, what="a running attempt")
+    assert files()
+    stack.kill("propeller")
+    script.let_go()
+    assert finish(admin, id, 60).closure.phase == Phase.SUCCEEDED
+    settle(stack)
+    wait_for(lambda: not files(), what="no files of records", interval=0.2)

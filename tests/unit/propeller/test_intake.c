@@ -58,9 +58,9 @@ bool core_push(struct core *core, struct item *item)
 	return true;
 }
 
-void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last)
+void relay_loaded(struct relay *r, int64_t execution, unsigned shard, int64_t written, bool last, bool stored)
 {
-	(void)r, (void)shard, (void)last;
+	(void)r, (void)shard, (void)last, (void)stored;
 	note("loaded", execution, written);
 }
 
