@@ -10,7 +10,8 @@ enum {
 	CONNECT_TIMEOUT_MS = 2000,
 	PING_INTERVAL_MS = 5000,
 	WRITE_MS = 5000,
-	CLOSE_WAIT_US = 5000000
+	CLOSE_WAIT_US = 5000000,
+	MOST_ENDED = 500, /* subscriptions that a connection keeps */
 };
 
 struct bus_listener {
@@ -73,7 +74,10 @@ void link_unsubscribe(struct link *l, natsSubscription *sub)
 	natsSubscription_Unsubscribe(sub);
 	pthread_mutex_lock(&l->bus->lock);
 	vec_push(&l->ended, sub);
+	bool too_many = l->ended.n >= MOST_ENDED;
 	pthread_mutex_unlock(&l->bus->lock);
+	if (too_many)
+		link_break(l);
 }
 
 struct link *link_wait(struct bus *b, uint64_t generation, int64_t timeout_us)

@@ -37,7 +37,8 @@ void link_put(struct link *l);
 /* It does not work as it should: drop it, so that a new one is made. */
 void link_break(struct link *l);
 /* End a subscription of this connection. It stays in memory as long as the connection: libnats' reading thread may look
- * at one that was destroyed meanwhile (nats.c issue 637, mended after 3.5.0). NULL is fine. */
+ * at one that was destroyed meanwhile (nats.c issue 637, mended after 3.5.0); a connection with very many of them is
+ * replaced. NULL is fine. */
 void link_unsubscribe(struct link *l, natsSubscription *sub);
 /* Wait for a connection newer than `generation` (0: any). */
 struct link *link_wait(struct bus *b, uint64_t generation, int64_t timeout_us);

@@ -52,10 +52,20 @@ static void drop_batch(struct bus_reader *r)
 	r->handed = 0;
 }
 
+/* The subscription stays as long as the connection, and with it what nobody has read. */
+static void drop_unread(struct bus_reader *r)
+{
+	natsMsg *m;
+
+	while (r->sub && natsSubscription_NextMsg(&m, r->sub, 0) == NATS_OK)
+		natsMsg_Destroy(m);
+}
+
 /* Messages of an earlier attachment must not be acknowledged in a later one: its numbers are others. */
 static void detach(struct bus_reader *r)
 {
 	drop_batch(r);
+	drop_unread(r);
 	link_unsubscribe(r->link, r->sub);
 	natsInbox_Destroy(r->inbox);
 	link_put(r->link);

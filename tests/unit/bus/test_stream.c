@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <nats/nats.h>
 #include <pthread.h>
 
@@ -402,6 +403,62 @@ static void test_listen(void **state)
 	assert_int_equal(heard, before);
 }
 
+static size_t heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+enum { LARGE = 100, LARGE_BYTES = 100000, MANY_READERS = 600 };
+
+/* Readers come and go, as lanes do, on a connection that lasts for months. */
+static void test_what_a_reader_leaves(void **state)
+{
+	struct bus_writer *w = bus_writer_new(bus, &(struct bus_writer_options){.stream = STREAM});
+	auto_mem char *large = x_calloc(1, LARGE_BYTES);
+	struct bus_message m;
+	struct err err;
+	int lost = 0;
+	bool gap;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(recover(w), OK);
+	for (uint64_t id = 1; id <= LARGE; id++)
+		assert_int_equal(bus_writer_publish(w, "test.0.0", (struct str){large, LARGE_BYTES}, id, &err), OK);
+	wait_acked(w, LARGE, &lost);
+	size_t before = heap_bytes();
+	if (!before)
+		skip(); /* a sanitizer's heap */
+	struct bus_reader *r = reader();
+	assert_int_equal(bus_reader_fetch(r, &m, 1, 30 * USEC_PER_SEC, &n, &gap, &err), OK);
+	for (int i = 0; heap_bytes() < before + (LARGE - 10) * LARGE_BYTES; i++) {
+		assert_in_range(i, 0, 30000);
+		usleep(1000);
+	}
+	bus_reader_free(r);
+	/* A thread of libnats frees them. */
+	for (int i = 0; heap_bytes() > before + LARGE / 4 * LARGE_BYTES; i++) {
+		assert_in_range(i, 0, 30000);
+		usleep(1000);
+	}
+
+	struct bus_listener *l = bus_listen(bus, "hello.*", NULL, on_message, on_connected, NULL);
+	connections = 0;
+	for (int i = 0; i < MANY_READERS && connections == 0; i++) {
+		r = reader();
+		bus_reader_fetch(r, &m, 1, 0, &n, &gap, &err);
+		bus_reader_free(r);
+	}
+	for (int i = 0; connections == 0; i++) {
+		assert_in_range(i, 0, 30000);
+		usleep(1000);
+	}
+	bus_unlisten(l);
+	bus_writer_free(w);
+}
+
 static void test_unreachable(void **state)
 {
 	(void)state;
@@ -484,6 +541,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deleted_stream, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listen, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_a_reader_leaves, setup, teardown),
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_closed_while_subscribing),
 	};
