@@ -65,6 +65,7 @@ void cache_job_free(struct job *j)
 {
 	if (map_get(j->c->jobs, str_of(j->place)) == j)
 		map_remove(j->c->jobs, str_of(j->place));
+	arena_free(j->round);
 	arena_free(j->arena);
 }
 
@@ -134,6 +135,13 @@ static void note_answer(struct cacher *c, enum code code, const struct err *err)
 	}
 }
 
+static struct arena *round_of(struct job *j)
+{
+	if (!j->round)
+		j->round = arena_new(1024);
+	return j->round;
+}
+
 struct call {
 	struct job *job;
 	void (*then)(struct job *j);
@@ -151,13 +159,13 @@ static void on_answer(void *arg, enum code code, const void *answer, const struc
 {
 	struct call *call = arg;
 
-	call->job->answer = answer ? pb_clone(answer, call->job->arena) : NULL;
+	call->job->answer = answer ? pb_clone(answer, round_of(call->job)) : NULL;
 	cache_job_result(call->job, code, err, answered);
 }
 
 void cache_job_call(struct job *j, enum catalog_call kind, const void *item, void (*then)(struct job *j))
 {
-	struct call *call = arena_new_of(j->arena, struct call);
+	struct call *call = arena_new_of(round_of(j), struct call);
 
 	*call = (struct call){.job = j, .then = then};
 	j->call = call;
@@ -172,11 +180,11 @@ void cache_job_call(struct job *j, enum catalog_call kind, const void *item, voi
 
 AlulaCatalogReserve *cache_job_reservation(struct job *j)
 {
-	AlulaCatalogReserve *r = pb_new(j->arena, ALULA_CATALOG_RESERVE_DESC);
+	AlulaCatalogReserve *r = pb_new(round_of(j), ALULA_CATALOG_RESERVE_DESC);
 
 	r->key = j->key;
 	r->owner_id = (char *)j->owner;
-	r->heartbeat_interval = pb_duration(j->arena, j->c->p->config->reeval_us);
+	r->heartbeat_interval = pb_duration(round_of(j), j->c->p->config->reeval_us);
 	return r;
 }
 
@@ -221,6 +229,10 @@ void cache_job_park(struct job *j, int64_t delay_us)
 {
 	struct cacher *c = j->c;
 
+	arena_free(take(j->round));
+	j->call = NULL;
+	j->answer = NULL;
+	j->entry = NULL;
 	j->due_us = time_mono_us() + delay_us;
 	j->is_parked = true;
 	vec_push(&c->parked, j);

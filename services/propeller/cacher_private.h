@@ -54,7 +54,9 @@ struct job {
 	bool is_parked;
 	int64_t due_us, pause_us;
 
-	/* The call under way, and what the last one gave. */
+	/* The call under way, and what the last one gave: in `round`, which ends when the job is parked. Many a job is
+	 * parked thousands of times. */
+	struct arena *round;
 	struct call *call;
 	enum code code;
 	struct err err;
@@ -81,7 +83,7 @@ void cache_job_result(struct job *j, enum code code, const struct err *err, void
 void cache_job_collect(struct job *j, const struct value_ref *values, size_t n, void (*then)(struct job *j));
 /* Feed an input about its node. */
 void cache_job_feed(struct job *j, AlulaInput *in);
-/* It goes on with lookup_due at its time. */
+/* It goes on with lookup_due at its time. What calls have given is gone then. */
 void cache_job_park(struct job *j, int64_t delay_us);
 /* The reservation is given back, and those here that wait for it look at once; no answer is waited for. */
 void cache_job_release(struct job *j);
