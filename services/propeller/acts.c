@@ -221,6 +221,7 @@ static void act(struct acts *a, const struct action *action, bool restarted)
 	case ACTION_CONTINUE: break; /* the core goes on by itself */
 	case ACTION_DONE:
 		plugins_finalise(a->plugins, action->execution);
+		timers_forget(a->timers, action->execution);
 		/* Only now: actions before this one still looked at the execution's state. */
 		item = item_new(ITEM_FORGET);
 		item->execution = action->execution;
