@@ -51,6 +51,19 @@ def test_attempt_directories_of_nobody_go(new_stack):
     settle(stack)
 
 
+def test_the_directory_of_a_task_that_writes_to_the_last_goes(new_stack):
+    stack = new_stack()
+    admin = stack.admin
+    attempts = f"{stack.var}/attempts"
+    files = lambda: glob.glob(f"{attempts}/*/*/work/f*")
+    script = "trap '' TERM; i=0; while :; do i=$((i+1)); echo $i > f$i; done 2> /dev/null"
+    id = create(admin, create_fan(admin, create_script_task(admin, script), 1))
+    wait_for(lambda: len(files()) > 1000, what="a task that writes")
+    admin.TerminateExecution(execution_pb2.ExecutionTerminateRequest(id=id, cause="enough"))
+    finish(admin, id)
+    wait_for(lambda: not os.listdir(attempts), what="no directory")
+
+
 def test_recovery_files_go(new_stack):
     """With the journal of the execution that needed it, also when propeller has started anew meanwhile."""
     stack = new_stack(env=LEASE)

@@ -16,6 +16,8 @@
 #include "process.h"
 #include "values.h"
 
+enum { MOST_LEFT = 1000, FIRST_PAUSE_US = 1000000, MAX_PAUSE_US = 64000000 };
+
 /* ---- start ---- */
 
 static const char *log_path_of(struct run *r, const struct attempt *a)
@@ -190,16 +192,62 @@ static void process_finalise(struct executor *x, int64_t execution)
 
 /* ---- open and close ---- */
 
+/* What could not be removed: a task that is being stopped may write meanwhile. */
+struct rest {
+	VEC(char *) paths;
+	int64_t due_us, pause_us;
+};
+
+static bool clean(char *path)
+{
+	attempt_dir_remove(path);
+	if (access(path, F_OK) == 0)
+		return false;
+	free(path);
+	return true;
+}
+
+/* Of very many, the sweeper finds some at the next start. */
+static void clean_later(struct rest *r, char *path)
+{
+	if (r->paths.n >= MOST_LEFT) {
+		free(path);
+		return;
+	}
+	vec_push(&r->paths, path);
+	r->pause_us = FIRST_PAUSE_US;
+	r->due_us = time_mono_us() + r->pause_us;
+}
+
+static void clean_again(struct rest *r)
+{
+	for (size_t i = r->paths.n; i-- > 0;)
+		if (clean(r->paths.at[i]))
+			vec_swap_remove(&r->paths, i);
+	r->pause_us = MIN(r->pause_us * 2, MAX_PAUSE_US);
+	r->due_us = time_mono_us() + r->pause_us;
+}
+
 static void *cleaner_thread(void *arg)
 {
 	struct executor *x = arg;
+	struct rest rest = {0};
 	char *path;
 
 	pthread_setname_np(pthread_self(), "cleaner");
-	while (queue_pop(x->rubbish, (void **)&path, 1, -1) == 1) {
-		attempt_dir_remove(path);
-		free(path);
+	for (;;) {
+		int64_t wait_us = rest.paths.n ? MAX(rest.due_us - time_mono_us(), 0) : -1;
+		size_t n = queue_pop(x->rubbish, (void **)&path, 1, wait_us);
+		if (n == 0 && queue_closed(x->rubbish))
+			break;
+		if (n && !clean(path))
+			clean_later(&rest, path);
+		if (rest.paths.n && time_mono_us() >= rest.due_us)
+			clean_again(&rest);
 	}
+	vec_each (char **, p, &rest.paths)
+		free(*p);
+	vec_free(&rest.paths);
 	return NULL;
 }
 
