@@ -2,6 +2,8 @@
  * One file per resource, which exports its handlers as a table; main.c binds the tables.
  * Source: datacatalog/pkg (v1.16.8); cacheservice is known by its API only. */
 #pragma once
+#include <stdatomic.h>
+
 #include "api/api.h"
 #include "config/common_keys.h"
 #include "config/config.h"
@@ -38,6 +40,7 @@ struct catalog {
 	char *root; /* "<store's root>/<storage prefix>" */
 	struct api *api;
 	struct rpc_server *rpc;
+	_Atomic int64_t sweep_us; /* when expired reservations are to be forgotten, monotonic */
 };
 
 static inline struct catalog *catalog_of(const struct request *rq)

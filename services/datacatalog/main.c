@@ -4,7 +4,6 @@
 #include "base/base.h"
 #include "datacatalog.h"
 #include "flyteidl/cacheservice/cacheservice.h"
-#include "reservation.h"
 
 extern const struct db_migration datacatalog_migrations[];
 
@@ -27,7 +26,6 @@ static enum code open_database(struct catalog *catalog, struct err *err)
 {
 	const struct catalog_config *config = catalog->config;
 	auto_buf struct buf dsn = {0};
-	auto_free(db_give) struct db *db = NULL;
 	enum code c = database_dsn(&config->database, &dsn, err);
 	if (c)
 		return c;
@@ -41,10 +39,7 @@ static enum code open_database(struct catalog *catalog, struct err *err)
 		.metrics_prefix = "datacatalog:db",
 	};
 	catalog->db = db_pool_new(&options);
-	c = db_migrate(catalog->db, datacatalog_migrations, err);
-	if (!c)
-		c = db_take(catalog->db, &db, err);
-	return c ? c : reservations_sweep(db, err);
+	return db_migrate(catalog->db, datacatalog_migrations, err);
 }
 
 static enum code open_store(struct catalog *catalog, struct err *err)

@@ -5,6 +5,7 @@
 #include "validation.h"
 
 enum { MAX_TRIES = 10 };
+#define SWEEP_US (600 * USEC_PER_SEC)
 
 /* A row that is not ours to take is locked and left as it is; its holder is read from the snapshot, which a rival that
  * committed meanwhile may have made stale: then the row is missing or has expired, and the statement is run again. */
@@ -24,9 +25,11 @@ static const struct db_stmt RELEASE = {
 	"DELETE FROM reservations r USING unnest($1::bytea[], $2::text[]) AS w (key, owner) "
 	"WHERE r.key = w.key AND r.owner = w.owner",
 };
+/* Waits for nobody who takes one of them. */
 static const struct db_stmt SWEEP = {
 	"reservations_sweep",
-	"DELETE FROM reservations WHERE expires_at < now() - interval '1 day'",
+	"DELETE FROM reservations WHERE key = ANY(ARRAY(SELECT key FROM reservations "
+	"WHERE expires_at < now() - interval '1 day' LIMIT 10000 FOR UPDATE SKIP LOCKED))",
 };
 
 enum code heartbeat_of(const struct catalog *catalog, const PbDuration *d, int64_t *ret, struct err *err)
@@ -83,6 +86,15 @@ static void count(struct request *rq, const struct reserve *reserves, size_t n)
 	metric_add(catalog_of(rq)->contended, (int64_t)n - own);
 }
 
+/* Whoever comes first after a while. That it fails is no matter. */
+static void sweep_sometimes(struct catalog *catalog, struct db *db)
+{
+	int64_t now = time_mono_us(), due = atomic_load(&catalog->sweep_us);
+
+	if (now >= due && atomic_compare_exchange_strong(&catalog->sweep_us, &due, now + SWEEP_US))
+		db_exec(db, &SWEEP, NULL, NULL);
+}
+
 enum code reservations_take(struct request *rq, struct db *db, struct reserve *reserves, size_t n, struct err *err)
 {
 	auto_free(map_free) struct map *by_key = map_new();
@@ -101,9 +113,11 @@ enum code reservations_take(struct request *rq, struct db *db, struct reserve *r
 		reserves[i].holder = first->holder;
 		reserves[i].expires_us = first->expires_us;
 	}
-	if (!c)
-		count(rq, reserves, n);
-	return c;
+	if (c)
+		return c;
+	count(rq, reserves, n);
+	sweep_sometimes(catalog_of(rq), db);
+	return OK;
 }
 
 enum code reservations_release(struct request *rq, struct db *db, const struct reserve *reserves, size_t n,
@@ -117,11 +131,6 @@ enum code reservations_release(struct request *rq, struct db *db, const struct r
 		db_array_add(owners, db_text(reserves[i].owner));
 	}
 	return db_exec(db, &RELEASE, NULL, err, db_array(keys), db_array(owners));
-}
-
-enum code reservations_sweep(struct db *db, struct err *err)
-{
-	return db_exec(db, &SWEEP, NULL, err);
 }
 
 static enum code check_reservation(const DatacatalogReservationID *id, const char *owner, struct err *err)

@@ -15,10 +15,9 @@ struct reserve {
 
 /* A heartbeat as the request has it (NULL: the longest), cut to the longest. INVALID_ARGUMENT when negative. */
 enum code heartbeat_of(const struct catalog *catalog, const PbDuration *d, int64_t *ret, struct err *err);
-/* Take what is free, expired or the owner's already; see who has the rest. Of equal keys the first is tried. */
+/* Take what is free, expired or the owner's already; see who has the rest. Of equal keys the first is tried. In no
+ * transaction: now and then what expired a day ago is forgotten. */
 enum code reservations_take(struct request *rq, struct db *db, struct reserve *reserves, size_t n, struct err *err);
 /* Let go of what the owners have. */
 enum code reservations_release(struct request *rq, struct db *db, const struct reserve *reserves, size_t n,
 			       struct err *err);
-/* Forget what expired long ago. */
-enum code reservations_sweep(struct db *db, struct err *err);

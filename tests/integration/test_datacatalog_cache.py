@@ -101,6 +101,16 @@ def test_an_expired_reservation_goes_to_who_asks_next(catalog, stack):
     assert reserve(catalog, id, a).owner_id == b
 
 
+def test_reservations_of_nobody_go(new_stack):
+    """While the daemon runs, which may be for months."""
+    stack = new_stack()
+    catalog = stack.stub(DataCatalogStub, "datacatalog")
+    stack.sql("INSERT INTO datacatalog.reservations SELECT decode(md5(i::text), 'hex'), 'gone', "
+              "now() - i * interval '1 hour' FROM generate_series(1, 100) i")
+    reserve(catalog, reservation_id(), "a")
+    assert stack.sql("SELECT count(*) FROM datacatalog.reservations WHERE owner = 'gone'") == [(23,)]
+
+
 def together(n, fn):
     """fn(i) on n threads that start at once."""
     barrier = threading.Barrier(n)
