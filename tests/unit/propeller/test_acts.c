@@ -6,9 +6,9 @@
 #include "engine_inputs.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "plugins.h"
 
 /* ---- what is committed ---- */
@@ -76,23 +76,10 @@ static AlulaInput *outputs(struct attempt_id id, int64_t value)
 	return finished_with(t.a, id.execution, 0, id.node, id.attempt, out, "");
 }
 
-/* No more than there are, for a while. */
-static void allow_descriptors(void *most)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = (rlim_t)(uintptr_t)most;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 static void run_short_of_descriptors(void)
 {
-	int free = dup(0);
-
-	close(free);
-	allow_descriptors((void *)(uintptr_t)free);
-	t.enough = loop_timer_new(t.p.loop, "enough", allow_descriptors, (void *)1000);
+	allow_no_more_descriptors();
+	t.enough = loop_timer_new(t.p.loop, "enough", allow_descriptors, ENOUGH_DESCRIPTORS);
 	loop_timer_set(t.enough, 400000);
 }
 

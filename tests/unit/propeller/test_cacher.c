@@ -13,6 +13,7 @@
 #include "catalog.h"
 #include "known.h"
 #include "pb/pb.h"
+#include "told.h"
 
 enum { EXECUTION = 7 };
 
@@ -49,11 +50,6 @@ void catalog_ask(struct catalog *c, enum catalog_call call, const void *item, ca
 
 /* ---- the engine ---- */
 
-static struct {
-	pthread_mutex_t lock;
-	struct buf text;
-} told = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 static void feed(void *arg, const AlulaInput *in)
 {
 	bool waits = in->cache_answered->answer_case == ALULA_CACHE_ANSWERED_ANSWER_WAITING;
@@ -61,21 +57,6 @@ static void feed(void *arg, const AlulaInput *in)
 	(void)arg;
 	pthread_mutex_lock(&told.lock);
 	buf_adds(&told.text, waits ? "waits; " : "runs; ");
-	pthread_mutex_unlock(&told.lock);
-}
-
-static void wait_told(const char *expected)
-{
-	bool same = false;
-
-	for (int i = 0; i < 1000 && !same; i++) {
-		usleep(10000);
-		pthread_mutex_lock(&told.lock);
-		same = str_is(buf_str(&told.text), expected);
-		pthread_mutex_unlock(&told.lock);
-	}
-	pthread_mutex_lock(&told.lock);
-	assert_string_equal(buf_text(&told.text), expected);
 	pthread_mutex_unlock(&told.lock);
 }
 
@@ -107,7 +88,7 @@ static void waits_for_a_reservation_while_shards_are_loaded(void **state)
 	assert_int_equal(cacher_new(&p, &host, &c, &err), OK);
 	known_committed(p.known, EXECUTION);
 	cacher_act(c, &action);
-	wait_told("waits; runs; ");
+	wait_told("waits; runs; ", 10);
 	cacher_free(c);
 	known_free(p.known);
 	metrics_free(p.metrics);

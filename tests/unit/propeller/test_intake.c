@@ -13,15 +13,11 @@
 #include "known.h"
 #include "pb/pb.h"
 #include "relay.h"
+#include "told.h"
 
 extern const struct db_migration propeller_migrations[];
 
 /* ---- what is noted ---- */
-
-static struct {
-	pthread_mutex_t lock;
-	struct buf text;
-} told = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void note(const char *what, int64_t execution, int64_t seq)
 {
@@ -68,21 +64,6 @@ bool cacher_is_on(const struct propeller_config *c)
 {
 	(void)c;
 	return false;
-}
-
-static void wait_told(const char *expected)
-{
-	bool same = false;
-
-	for (int i = 0; i < 500 && !same; i++) {
-		usleep(10000);
-		pthread_mutex_lock(&told.lock);
-		same = str_is(buf_str(&told.text), expected);
-		pthread_mutex_unlock(&told.lock);
-	}
-	pthread_mutex_lock(&told.lock);
-	assert_string_equal(buf_text(&told.text), expected);
-	pthread_mutex_unlock(&told.lock);
 }
 
 /* ---- the world ---- */
@@ -216,7 +197,8 @@ static void loads_all_rows_when_a_file_cannot_be_read_at_first(void **state)
 	usleep(300000);
 	few_descriptors(false);
 	wait_told("replay 10.1\nreplay 10.2\nreplay 10.3\nloaded 10.3\npending 10.0\n"
-		  "replay 11.1\nreplay 11.2\nloaded 11.2\npending 11.0\n");
+		  "replay 11.1\nreplay 11.2\nloaded 11.2\npending 11.0\n",
+		  5);
 }
 
 static void takes_an_execution_once_it_can_be_read(void **state)
@@ -228,10 +210,10 @@ static void takes_an_execution_once_it_can_be_read(void **state)
 	few_descriptors(true);
 	send_command(c);
 	usleep(300000);
-	wait_told("");
+	wait_told("", 5);
 	few_descriptors(false);
 	send_command(c);
-	wait_told("input 12.0\n");
+	wait_told("input 12.0\n", 5);
 }
 
 int main(void)

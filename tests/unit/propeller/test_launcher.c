@@ -9,13 +9,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "api/api.h"
 #include "base/base.h"
+#include "descriptors.h"
 #include "flyteidl/admin/execution.h"
 #include "flyteidl/service/admin.h"
 #include "pb/pb.h"
@@ -142,15 +142,6 @@ static void make_child(void)
 	t.child.id.name = "child";
 }
 
-static void allow_descriptors(void *most)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = (rlim_t)(uintptr_t)most;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 static void end_loop(void *arg)
 {
 	(void)arg;
@@ -159,16 +150,14 @@ static void end_loop(void *arg)
 
 static void inputs_wait_for_the_store(void **state)
 {
-	struct loop_timer *enough = loop_timer_new(t.host.loop, "enough", allow_descriptors, (void *)1000);
+	struct loop_timer *enough = loop_timer_new(t.host.loop, "enough", allow_descriptors, ENOUGH_DESCRIPTORS);
 	struct loop_timer *over = loop_timer_new(t.host.loop, "end", end_loop, NULL);
-	int free = dup(0);
 
 	(void)state;
 	make_child();
 	loop_timer_set(enough, 300000);
 	loop_timer_set(over, 1000000);
-	close(free);
-	allow_descriptors((void *)(uintptr_t)free);
+	allow_no_more_descriptors();
 	launcher_launch(t.launcher, (struct attempt_id){1, 2, 0}, &t.child);
 	loop_run(t.host.loop);
 	/* Admin is asked, and asked again. */

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "descriptors.h"
 #include "engine/attribute.h"
 #include "flyte/types.h"
 #include "offload.h"
@@ -408,15 +408,6 @@ static void read_one(struct value_ref v, enum read_how how)
 		usleep(100);
 }
 
-static void allow_descriptors(void *most)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = (rlim_t)(uintptr_t)most;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 static void feed_at_last(void *loop, const AlulaInput *in)
 {
 	feed(NULL, in);
@@ -426,17 +417,15 @@ static void feed_at_last(void *loop, const AlulaInput *in)
 static void test_reading_waits_for_the_store(void **state)
 {
 	struct loop *loop = loop_new("test");
-	struct loop_timer *enough = loop_timer_new(loop, "enough", allow_descriptors, (void *)1000);
+	struct loop_timer *enough = loop_timer_new(loop, "enough", allow_descriptors, ENOUGH_DESCRIPTORS);
 	struct value_ref v = at("f", "o0", NULL);
 	struct action action = {.execution = 7, .how = READ_WHOLE, .values = &v, .n_values = 1};
-	int free = dup(0);
 
 	(void)state;
 	put("f", map_of("o0", numbers(0, 3))->map);
 	fed = 0;
 	loop_timer_set(enough, 200000);
-	close(free);
-	allow_descriptors((void *)(uintptr_t)free);
+	allow_no_more_descriptors();
 	values_read(store, loop, &action, 65536, feed_at_last, loop);
 	loop_run(loop);
 	assert_int_equal(fed, 1);
