@@ -60,20 +60,18 @@ static enum code remove_files(struct retention *r, const struct db_rows *rows, s
 {
 	const char *project = db_get_text(rows, i, 1, a), *domain = db_get_text(rows, i, 2, a),
 		   *name = db_get_text(rows, i, 3, a);
-	enum code c = store_remove_all(r->admin->store,
-				       arena_printf(a, "%s/%s/%s/%s/%lld", r->admin->metadata_root, project, domain,
-						    name, (long long)db_get_i64(rows, i, 0)),
-				       err);
+	const char *folders[] = {
+		arena_printf(a, "%s/%s/%s/%s/%lld", r->admin->metadata_root, project, domain, name,
+			     (long long)db_get_i64(rows, i, 0)),
+		arena_printf(a, "%s/%s-%s-%s", r->propeller_root, project, domain, name),
+		/* What propeller's tasks have printed. */
+		arena_printf(a, "%s/logs/%s/%s/%s", store_root(r->admin->store), project, domain, name),
+	};
+	enum code c = OK;
 
-	if (!c)
-		c = store_remove_all(r->admin->store,
-				     arena_printf(a, "%s/%s-%s-%s", r->propeller_root, project, domain, name), err);
-	/* What propeller's tasks have printed. */
-	return c ? c
-		 : store_remove_all(
-			   r->admin->store,
-			   arena_printf(a, "%s/logs/%s/%s/%s", store_root(r->admin->store), project, domain, name),
-			   err);
+	for (size_t k = 0; !c && k < ARRAY_SIZE(folders); k++)
+		c = store_remove_all(r->admin->store, folders[k], err);
+	return c;
 }
 
 static enum code remove_some(struct retention *r, struct db *db, const struct db_stmt *stmt, struct db_param keys,

@@ -61,13 +61,6 @@ struct storing {
 	struct loop_timer *timer; /* while it waits to write again */
 };
 
-static void storing_free(struct storing *s)
-{
-	buf_clear(&s->data);
-	free(s->uri);
-	free(s);
-}
-
 static void stored(struct storing *s, AlulaOutputsStored *result)
 {
 	AlulaInput in = ALULA_INPUT_INIT;
@@ -78,7 +71,9 @@ static void stored(struct storing *s, AlulaOutputsStored *result)
 	in.outputs_stored = result;
 	if (s->awaited)
 		feed(s->p, &in);
-	storing_free(s);
+	buf_clear(&s->data);
+	free(s->uri);
+	free(s);
 }
 
 static void storing_failed(struct storing *s, const struct err *err)

@@ -128,12 +128,16 @@ static void unlink_flight(struct flight *f)
 	f->next->prev = f->prev;
 }
 
+static void link_after(struct flight *before, struct flight *f)
+{
+	f->prev = before;
+	f->next = before->next;
+	f->prev->next = f->next->prev = f;
+}
+
 static void link_last(struct outbox *o, struct flight *f)
 {
-	f->prev = o->oldest.prev;
-	f->next = &o->oldest;
-	f->prev->next = f;
-	o->oldest.prev = f;
+	link_after(o->oldest.prev, f);
 }
 
 /* Lost ones are sent again; one that cannot be sent at all is for a person to see. */
@@ -203,9 +207,7 @@ static void resend_subject(struct outbox *o, const char *subject)
 			continue;
 		unlink_flight(f);
 		f->sent_us = 0;
-		f->prev = &o->oldest;
-		f->next = o->oldest.next;
-		f->prev->next = f->next->prev = f;
+		link_after(&o->oldest, f);
 	}
 	vec_push(&o->subjects, x_strdup(subject));
 }
